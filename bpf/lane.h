@@ -174,13 +174,15 @@ static __always_inline void push(struct slot *s, enum lane lane, __u64 ts,
 			s->lost[lane]++;
 			return;
 		}
-		/* ts is 0 while the pair is being written, so that the reader
-		 * never takes one mark's time with another's offset. */
-		WRITE(s->last[lane].ts, 0);
+		struct absorbed *last = &s->last[lane];
+
+		WRITE(last->ts, 0);
 		barrier();
-		WRITE(s->last[lane].off, off);
+		last->off = off;
+		last->count = last->index == head - 1 ? last->count + 1 : 1;
+		last->index = head - 1;
 		barrier();
-		WRITE(s->last[lane].ts, ts);
+		WRITE(last->ts, ts);
 		barrier();
 		WRITE(s->merged[lane], s->merged[lane] + 1);
 		return;

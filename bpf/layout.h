@@ -51,6 +51,14 @@ struct mark {
 	__u64 off;
 };
 
+/* The newest mark that a lane's newest entry absorbed. */
+struct absorbed {
+	__u64 ts; /* 0 while the rest is being written */
+	__u64 off;
+	__u32 index; /* of the entry, counted as heads are */
+	__u32 count; /* how many that entry absorbed */
+};
+
 /*
  * One traced connection.
  *
@@ -91,9 +99,9 @@ struct slot {
 	__u64 tx_queued;
 	__u64 tx_sent;
 	__u64 tx_acked;
-	__u64 pad3[7];
+	__u64 pad3;
 
-	struct mark last[LANES]; /* the newest absorbed mark of each lane */
+	struct absorbed last[LANES];
 	struct mark marks[LANES][LANE_ROOM];
 };
 

@@ -94,11 +94,13 @@ type lifetraceSlot struct {
 	TxQueued    uint64
 	TxSent      uint64
 	TxAcked     uint64
-	Pad3        [7]uint64
+	Pad3        uint64
 	Last        [6]struct {
-		_   structs.HostLayout
-		Ts  uint64
-		Off uint64
+		_     structs.HostLayout
+		Ts    uint64
+		Off   uint64
+		Index uint32
+		Count uint32
 	}
 	Marks [6][64]struct {
 		_   structs.HostLayout

@@ -43,6 +43,7 @@ type Reader struct {
 // slotState is what the reader remembers of a slot between two reads.
 type slotState struct {
 	merged, lost        [mark.NumLanes]uint32
+	index, inEntry      [mark.NumLanes]uint32 // the record that was taken last
 	accepted, destroyed bool
 }
 
@@ -177,6 +178,7 @@ func (r *Reader) clear(id uint32) {
 	s.Cookie, s.Opened, s.Destroyed, s.Accepted, s.AcceptedFd = 0, 0, 0, 0, 0
 	s.Retransmits = 0
 	s.Head, s.Merged, s.Lost, s.Tail = [6]uint32{}, [6]uint32{}, [6]uint32{}, [6]uint32{}
+	clear(s.Last[:])
 	s.RxReady, s.RxRead, s.TxQueued, s.TxSent, s.TxAcked = 0, 0, 0, 0, 0
 	r.state[id] = slotState{}
 }
@@ -217,49 +219,42 @@ func (r *Reader) Drain(slot uint32, sink mark.Sink) (gone bool) {
 	return destroyed != 0
 }
 
+// drainLane reads one lane. What was absorbed belongs to the entry that the
+// record names, which may be one that was read before: a producer that found
+// the lane full may still be adding to it while the tail moves.
 func (r *Reader) drainLane(s *lifetraceSlot, st *slotState, lane mark.Lane, sink mark.Sink) {
 	tail := s.Tail[lane] // only the reader writes it
+	// Before the head, so that the entry it names is below the head.
+	a := peekAbsorbed(s, st, lane)
 	head := atomic.LoadUint32(&s.Head[lane])
-	merged := atomic.LoadUint32(&s.Merged[lane])
-	absorbed := merged - st.merged[lane]
-	if head == tail && absorbed == 0 && s.Lost[lane] == st.lost[lane] {
-		return
-	}
-	full := head-tail >= uint32(r.m.LaneCap)
-	var last mark.Mark
-	if absorbed > 0 {
-		if last, merged = readLast(s, lane); merged-st.merged[lane] != absorbed {
-			absorbed = merged - st.merged[lane]
+	if a.count > 0 {
+		r.takeAbsorbed(st, lane, a)
+		if a.earlier > 0 && head != tail {
+			// An entry before the named one absorbed some, and its record
+			// is overwritten: they lie before the first entry here.
+			e := &s.Marks[lane][tail%uint32(laneRoom)]
+			sink.Mark(lane, mark.Mark{Merged: a.earlier, Last: int64(e.Ts), LastOff: e.Off - 1})
 		}
-		last.Merged = absorbed
-		st.merged[lane] = merged
-		r.read.Merged[lane] += uint64(absorbed)
-		if !full {
-			// Absorbed by an entry that was read before: see below.
-			sink.Mark(lane, last)
+		if int32(a.index-tail) < 0 {
+			sink.Mark(lane, a.mark())
 		}
 	}
 	for i := tail; i != head; i++ {
 		e := &s.Marks[lane][i%uint32(laneRoom)]
 		m := mark.Mark{At: int64(e.Ts), Off: e.Off}
-		// Only the last entry of a full lane absorbs, and a lane is full
-		// only where the reader left its tail a whole lane ago.
-		if full && absorbed > 0 && i+1 == head {
-			m.Merged, m.Last, m.LastOff = last.Merged, last.Last, last.LastOff
+		if a.count > 0 && i == a.index {
+			m.Merged, m.Last, m.LastOff = a.count, a.at, a.off
 		}
 		sink.Mark(lane, m)
 	}
 	r.read.Lanes[lane] += uint64(head - tail)
 	atomic.StoreUint32(&s.Tail[lane], head)
 
-	// A producer that had found the lane full just before the tail moved
-	// may have added to the entry that was read; it is one at most.
-	if late := atomic.LoadUint32(&s.Merged[lane]) - st.merged[lane]; full && late > 0 {
-		last, merged = readLast(s, lane)
-		last.Merged = merged - st.merged[lane]
-		st.merged[lane] = merged
-		r.read.Merged[lane] += uint64(last.Merged)
-		sink.Mark(lane, last)
+	// What the producer added to an entry that has just been read, at once
+	// rather than after marks that came later.
+	if late := peekAbsorbed(s, st, lane); late.count > 0 && late.earlier == 0 && int32(late.index-head) < 0 {
+		r.takeAbsorbed(st, lane, late)
+		sink.Mark(lane, late.mark())
 	}
 	if lost := atomic.LoadUint32(&s.Lost[lane]) - st.lost[lane]; lost > 0 {
 		st.lost[lane] += lost
@@ -268,17 +263,54 @@ func (r *Reader) drainLane(s *lifetraceSlot, st *slotState, lane mark.Lane, sink
 	}
 }
 
-// readLast reads a lane's newest absorbed mark and the count that belongs to
-// it. The producer zeroes the time while it writes the pair.
-func readLast(s *lifetraceSlot, lane mark.Lane) (mark.Mark, uint32) {
+// absorbed is what a lane's entries absorbed since it was taken last.
+type absorbed struct {
+	total          uint32 // the lane's counter, for the next time
+	index          uint32 // the entry that absorbed last
+	inEntry        uint32 // that entry's counter
+	count, earlier uint32 // new ones: by that entry, by entries before it
+	at             int64  // the newest
+	off            uint64
+}
+
+// mark is the form for an entry that was handed over earlier.
+func (a *absorbed) mark() mark.Mark {
+	return mark.Mark{Merged: a.count, Last: a.at, LastOff: a.off}
+}
+
+// peekAbsorbed reads a lane's record; count is 0 if nothing is new. The producer
+// zeroes the time while it writes, and counts after it.
+func peekAbsorbed(s *lifetraceSlot, st *slotState, lane mark.Lane) absorbed {
+	last := &s.Last[lane]
 	for {
-		merged := atomic.LoadUint32(&s.Merged[lane])
-		at := atomic.LoadUint64(&s.Last[lane].Ts)
-		off := atomic.LoadUint64(&s.Last[lane].Off)
-		if at != 0 && at == atomic.LoadUint64(&s.Last[lane].Ts) && merged == atomic.LoadUint32(&s.Merged[lane]) {
-			return mark.Mark{Last: int64(at), LastOff: off}, merged
+		total := atomic.LoadUint32(&s.Merged[lane])
+		if total == st.merged[lane] {
+			return absorbed{}
 		}
+		a := absorbed{total: total, at: int64(atomic.LoadUint64(&last.Ts))}
+		a.off = atomic.LoadUint64(&last.Off)
+		a.index, a.inEntry = atomic.LoadUint32(&last.Index), atomic.LoadUint32(&last.Count)
+		if a.at == 0 || uint64(a.at) != atomic.LoadUint64(&last.Ts) || total != atomic.LoadUint32(&s.Merged[lane]) {
+			continue
+		}
+		a.count = a.inEntry
+		if a.index == st.index[lane] {
+			a.count -= st.inEntry[lane]
+		}
+		// The record may be one mark ahead of the counter.
+		a.count = min(a.count, total-st.merged[lane])
+		a.earlier = total - st.merged[lane] - a.count
+		return a
 	}
+}
+
+func (r *Reader) takeAbsorbed(st *slotState, lane mark.Lane, a absorbed) {
+	if a.index != st.index[lane] {
+		st.index[lane], st.inEntry[lane] = a.index, 0
+	}
+	st.inEntry[lane] += a.count
+	st.merged[lane] = a.total
+	r.read.Merged[lane] += uint64(a.count + a.earlier)
 }
 
 // DrainThread hands over what the lanes of a loop thread hold, in order within
