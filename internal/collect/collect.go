@@ -42,8 +42,6 @@ type Options struct {
 	Rings []*stamp.Ring // one per loop
 	Lanes Lanes         // nil: no kernel half
 	Join  Correlator
-	// OnEvent is called for events of the kernel half; nil ignores them.
-	OnEvent func(mark.Event)
 	// Sweep is how often the lanes of every connection are read, whether or
 	// not the server said anything about it; 50 ms by default.
 	Sweep time.Duration
@@ -59,7 +57,8 @@ type Collector struct {
 	tick     uint64
 	swept    int64
 	sink     sink
-	lag      atomic.Int64
+	health   *Health
+	took     atomic.Int64
 
 	mu   sync.Mutex // guards Tick against Locked
 	work int
@@ -76,7 +75,7 @@ func New(o Options) *Collector {
 	if o.Sweep == 0 {
 		o.Sweep = 50 * time.Millisecond
 	}
-	c := &Collector{o: o, conns: map[uint64]*conn{}}
+	c := &Collector{o: o, conns: map[uint64]*conn{}, health: newHealth(len(o.Rings))}
 	c.sink.c = c
 	return c
 }
@@ -107,7 +106,7 @@ func (c *Collector) Run(ctx context.Context) {
 		} else {
 			quiet++
 		}
-		c.lag.Store(clock.Now() - before)
+		c.took.Store(clock.Now() - before)
 		pause := busyPause
 		if quiet > 20 {
 			pause = idlePause
@@ -123,8 +122,17 @@ func (c *Collector) Locked(f func()) {
 	f()
 }
 
+// Health returns what the collector has seen of the host.
+func (c *Collector) Health() *Health { return c.health }
+
+// Traced returns how many connections have a slot now.
+func (c *Collector) Traced() (n int) {
+	c.Locked(func() { n = len(c.conns) })
+	return n
+}
+
 // Took returns how long the last tick took, ns.
-func (c *Collector) Took() int64 { return c.lag.Load() }
+func (c *Collector) Took() int64 { return c.took.Load() }
 
 // Tick reads everything that was recorded before now (CLOCK_MONOTONIC) and
 // returns how many stamps and marks that was.
@@ -145,6 +153,7 @@ func (c *Collector) Tick(now int64) int {
 
 func (c *Collector) stamp(loop int, s *stamp.Stamp) {
 	c.o.Join.Stamp(loop, s)
+	c.health.stamp(loop, s)
 	switch {
 	case s.Code == stamp.Accepted:
 		c.accepted = append(c.accepted, s.Conn)
@@ -197,11 +206,7 @@ func (c *Collector) drain(now int64) {
 			func(l mark.ThreadLane, m mark.Mark) { c.o.Join.ThreadMark(loop, l, m) },
 			func(l mark.ThreadLane, n uint64) { c.o.Join.ThreadLost(loop, l, n) })
 	}
-	c.o.Lanes.Events(func(e mark.Event) {
-		if c.o.OnEvent != nil {
-			c.o.OnEvent(e)
-		}
-	})
+	c.o.Lanes.Events(c.health.event)
 }
 
 // sink hands a connection's marks on under its cookie.
@@ -212,6 +217,9 @@ type sink struct {
 
 func (s *sink) Mark(lane mark.Lane, m mark.Mark) {
 	s.c.work++
+	if lane == mark.State {
+		s.c.health.state(m.Off)
+	}
 	s.c.o.Join.Mark(s.cookie, lane, m)
 }
 

@@ -149,3 +149,22 @@ func hasTracepoint(name string) bool {
 	var t *btf.Typedef
 	return spec.TypeByName("btf_trace_"+name, &t) == nil
 }
+
+// ResetReasons returns the running kernel's names of enum sk_rst_reason, which
+// change between releases, in lower case and without their prefix. It is empty
+// before 6.10.
+func ResetReasons() map[uint32]string {
+	out := map[uint32]string{}
+	spec, err := btf.LoadKernelSpec()
+	if err != nil {
+		return out
+	}
+	var e *btf.Enum
+	if spec.TypeByName("sk_rst_reason", &e) != nil {
+		return out
+	}
+	for _, v := range e.Values {
+		out[uint32(v.Value)] = strings.ToLower(strings.TrimPrefix(v.Name, "SK_RST_REASON_"))
+	}
+	return out
+}
