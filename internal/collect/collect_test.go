@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package collect
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/lifetrace/lifetrace/internal/mark"
+	"github.com/lifetrace/lifetrace/internal/stamp"
+)
+
+// script is a kernel half and a correlator that write down what happens.
+type script struct {
+	log     []string
+	opened  []mark.Conn
+	gone    map[uint32]bool
+	waiting []uint64
+	events  []mark.Event
+	state   map[uint32]uint64 // a State word per slot, handed out once
+}
+
+func (s *script) add(format string, args ...any) { s.log = append(s.log, fmt.Sprintf(format, args...)) }
+
+func (s *script) Opened(_ int64, f func(mark.Conn)) {
+	s.add("opened?")
+	for _, c := range s.opened {
+		f(c)
+	}
+	s.opened = nil
+}
+
+func (s *script) Drain(slot uint32, sink mark.Sink) bool {
+	s.add("drain %d", slot)
+	sink.Mark(mark.TxAcked, mark.Mark{At: 1, Off: uint64(slot)})
+	if w, ok := s.state[slot]; ok {
+		delete(s.state, slot)
+		sink.Mark(mark.State, mark.Mark{At: 2, Off: w})
+		sink.Lost(mark.State, 3)
+	}
+	return s.gone[slot]
+}
+
+func (s *script) Release(slot uint32, now int64) { s.add("release %d at %d", slot, now) }
+
+func (s *script) DrainThread(loop int, f func(mark.ThreadLane, mark.Mark), lost func(mark.ThreadLane, uint64)) {
+	s.add("drain thread %d", loop)
+	f(mark.Wakeup, mark.Mark{At: 5})
+	lost(mark.Running, 1)
+}
+
+func (s *script) Events(f func(mark.Event)) {
+	for _, e := range s.events {
+		f(e)
+	}
+	s.events = nil
+}
+
+func (s *script) Stamp(loop int, st *stamp.Stamp) { s.add("stamp %d %v", loop, st.Code) }
+func (s *script) Open(cookie uint64, _, _ netip.AddrPort) {
+	s.add("open %d", cookie)
+}
+func (s *script) Mark(cookie uint64, l mark.Lane, _ mark.Mark) { s.add("mark %d %v", cookie, l) }
+func (s *script) ThreadMark(loop int, l mark.ThreadLane, _ mark.Mark) {
+	s.add("thread mark %d %v", loop, l)
+}
+
+func (s *script) ThreadLost(loop int, l mark.ThreadLane, n uint64) {
+	s.add("thread lost %d %v %d", loop, l, n)
+}
+func (s *script) Lost(cookie uint64, l mark.Lane, n uint64) { s.add("lost %d %v %d", cookie, l, n) }
+func (s *script) Untraced(cookie uint64)                    { s.add("untraced %d", cookie) }
+func (s *script) Waiting(f func(uint64)) {
+	for _, c := range s.waiting {
+		f(c)
+	}
+}
+func (s *script) Advance(now int64) { s.add("advance %d", now) }
+func (s *script) Flush(int64)       { s.add("flush") }
+
+func (s *script) take() []string {
+	l := s.log
+	s.log = nil
+	return l
+}
+
+func newScript(sweep time.Duration) (*script, *stamp.Ring, *Collector) {
+	s := &script{gone: map[uint32]bool{}, state: map[uint32]uint64{}}
+	ring := stamp.NewRing(64)
+	return s, ring, New(Options{Rings: []*stamp.Ring{ring}, Lanes: s, Join: s, Sweep: sweep})
+}
+
+func want(t *testing.T, got []string, lines ...string) {
+	t.Helper()
+	if !slices.Equal(got, lines) {
+		t.Errorf("it did\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(lines, "\n  "))
+	}
+}
+
+var threads = []string{"drain thread 0", "thread mark 0 wakeup", "thread lost 0 running 1"}
+
+// Stamps, then lanes, then threads, then the correlator goes on: the order that
+// makes whatever came before something it has seen be seen too.
+func TestTickReadsInCausalOrder(t *testing.T) {
+	s, ring, c := newScript(time.Hour)
+	c.swept = 100
+	s.opened = []mark.Conn{{Slot: 7, Cookie: 70}}
+	ring.Put(1, stamp.Accepted, 70, 0, 0, 0, 0)
+	ring.Put(2, stamp.Connection, 70, 0, 0, 0, 0)
+	if n := c.Tick(100); n == 0 {
+		t.Error("no work was reported")
+	}
+	want(t, s.take(), slices.Concat([]string{
+		"stamp 0 accepted", "stamp 0 connection", "opened?", "open 70", "drain 7", "mark 70 tx_acked",
+	}, threads, []string{"advance 100"})...)
+
+	// Nothing new: no lane is read. A stamp: the lanes of its connection are.
+	c.Tick(101)
+	want(t, s.take(), slices.Concat([]string{"opened?"}, threads, []string{"advance 101"})...)
+	ring.Put(3, stamp.RecvReturn, 70, 0, 0, 0, 0)
+	ring.Put(4, stamp.Request, 70, 0, 0, 0, 0)
+	c.Tick(102)
+	want(t, s.take(), slices.Concat([]string{"stamp 0 recv_return", "stamp 0 request", "opened?", "drain 7", "mark 70 tx_acked"}, threads, []string{"advance 102"})...)
+
+	// An exchange that waits for its ACK has its lanes read without a stamp.
+	s.waiting = []uint64{70, 999}
+	c.Tick(103)
+	want(t, s.take(), slices.Concat([]string{"opened?", "drain 7", "mark 70 tx_acked"}, threads, []string{"advance 103"})...)
+}
+
+func TestSweepAndRelease(t *testing.T) {
+	s, _, c := newScript(50)
+	s.opened = []mark.Conn{{Slot: 1, Cookie: 10}}
+	c.Tick(1000)
+	s.take()
+	c.Tick(1049)
+	want(t, s.take(), slices.Concat([]string{"opened?"}, threads, []string{"advance 1049"})...)
+	s.gone[1] = true
+	c.Tick(1050)
+	want(t, s.take(), slices.Concat([]string{"opened?", "drain 1", "mark 10 tx_acked", "release 1 at 1050"}, threads, []string{"advance 1050"})...)
+	if n := c.Traced(); n != 0 {
+		t.Errorf("%d connections are traced, want 0", n)
+	}
+}
+
+// An accepted connection without a slot is untraced; one whose slot is found in
+// the same tick is not.
+func TestUntraced(t *testing.T) {
+	s, ring, c := newScript(time.Hour)
+	c.swept = 1
+	ring.Put(1, stamp.Accepted, 70, 0, 0, 0, 0)
+	ring.Put(2, stamp.Accepted, 71, 0, 0, 0, 0)
+	s.opened = []mark.Conn{{Slot: 1, Cookie: 71}}
+	c.Tick(2)
+	got := s.take()
+	if !slices.Contains(got, "untraced 70") || slices.Contains(got, "untraced 71") {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestWithoutLanes(t *testing.T) {
+	s, ring, _ := newScript(0)
+	c := New(Options{Rings: []*stamp.Ring{ring}, Join: s})
+	ring.Put(1, stamp.Accepted, 70, 0, 0, 0, 0)
+	c.Tick(5)
+	want(t, s.take(), "stamp 0 accepted", "advance 5")
+}
+
+func TestHealth(t *testing.T) {
+	s, ring, c := newScript(time.Hour)
+	h := c.Health()
+	if _, _, ok := h.AcceptQueue(); ok {
+		t.Error("an accept queue before any connection")
+	}
+	s.opened = []mark.Conn{{Slot: 1, Cookie: 10}, {Slot: 2, Cookie: 20}, {Slot: 3, Cookie: 30}}
+	s.state[1] = mark.Word(mark.Established, 3, 511)
+	s.state[2] = mark.Word(mark.ResetSent, 6, 0)
+	s.state[3] = mark.Word(mark.ResetReceived, 0, 0)
+	s.events = []mark.Event{{Kind: mark.StrayReset, A: 6}, {Kind: mark.Untraced}}
+	ring.Put(1000, stamp.PollReturn, 0, 0, 0, 1, 0)
+	c.Tick(2000)
+	if d, l, ok := h.AcceptQueue(); d != 3 || l != 511 || !ok {
+		t.Errorf("accept queue %d of %d, %v", d, l, ok)
+	}
+	if sent, received := h.Resets(); sent[6] != 2 || len(sent) != 1 || received != 1 {
+		t.Errorf("resets sent %v, received %d", sent, received)
+	}
+	if lag := h.LoopLag(5000); lag != 4000 {
+		t.Errorf("lag %d of a loop that runs since 1000 at 5000", lag)
+	}
+	ring.Put(6000, stamp.PollEnter, 0, 0, 0, 0, 0)
+	c.Tick(7000)
+	if lag := h.LoopLag(8000); lag != 0 {
+		t.Errorf("lag %d of an idle loop", lag)
+	}
+}
+
+func TestRunFlushesAtTheEnd(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	s, ring, c := newScript(time.Hour)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { c.Run(ctx); close(done) }()
+	ring.Put(1, stamp.PollEnter, 0, 0, 0, 0, 0)
+	cancel()
+	<-done
+	if n := len(s.log); n == 0 || s.log[n-1] != "flush" || !slices.Contains(s.log, "stamp 0 poll_enter") {
+		t.Errorf("%v, want the stamp read and a flush last", s.log)
+	}
+}
