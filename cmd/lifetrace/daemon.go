@@ -52,9 +52,10 @@ type daemon struct {
 
 // runDaemon runs until ctx is done, then answers what it has begun and stops.
 func runDaemon(ctx context.Context, cfg Config, out, errw io.Writer) (err error) {
-	// Each loop holds a P while it runs; the collector, the admin endpoint
-	// and what comes back from a blocking epoll_wait must find one too.
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), cfg.Loops+2))
+	// Each loop holds a P while it runs; the collector's two goroutines, the
+	// admin endpoint and a loop that comes back from a blocking epoll_wait
+	// must find one too, or the Go scheduler shows in the timelines.
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), cfg.Loops+3))
 	d := &daemon{cfg: cfg, out: out, errw: errw, names: stamp.NewNames()}
 	defer func() { err = errors.Join(err, d.close()) }()
 	if err := d.build(); err != nil {

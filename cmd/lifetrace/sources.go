@@ -37,7 +37,7 @@ func (d *daemon) sources() metrics.Sources {
 }
 
 func (d *daemon) joinStats() (s correlate.Stats) {
-	d.col.Locked(func() { s = d.join.Stats() })
+	d.col.WithJoin(func() { s = d.join.Stats() })
 	return s
 }
 
@@ -54,7 +54,7 @@ func (d *daemon) probeStats() []metrics.ProbeStat {
 		return out
 	}
 	var marks []probes.ProbeStat
-	d.col.Locked(func() { marks = d.kernel.reader.Stats(func(string) bool { return true }) })
+	d.col.WithLanes(func() { marks = d.kernel.reader.Stats(func(string) bool { return true }) })
 	account := map[string]probes.ProbeStat{}
 	for _, m := range marks {
 		account[m.Name] = m
@@ -93,7 +93,7 @@ func (d *daemon) connections() map[string]int {
 }
 
 func (d *daemon) slotsFree() (n int) {
-	d.col.Locked(func() { n = d.kernel.reader.Free() })
+	d.col.WithLanes(func() { n = d.kernel.reader.Free() })
 	return n
 }
 
@@ -104,8 +104,10 @@ func (d *daemon) evictions() map[string]uint64 {
 		"mark": s.EvictedMarks, "loop_history": s.EvictedHistory, "overdue": s.Overdue,
 		"unmatched_stamp": s.UnmatchedStamps, "unmatched_mark": s.UnmatchedMarks, "never_accepted": s.NeverAccepted,
 	}
+	w := d.window.Stats()
+	out["timeline_by_count"], out["timeline_by_bytes"], out["timeline_slow"] = w.EvictedCount, w.EvictedBytes, w.EvictedSlow
 	if d.kernel != nil {
-		d.col.Locked(func() { out["connection_untraced"] = d.kernel.reader.UntracedConns() })
+		d.col.WithLanes(func() { out["connection_untraced"] = d.kernel.reader.UntracedConns() })
 	}
 	return out
 }

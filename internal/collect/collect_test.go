@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,15 +20,20 @@ import (
 
 // script is a kernel half and a correlator that write down what happens.
 type script struct {
-	log     []string
-	opened  []mark.Conn
-	gone    map[uint32]bool
-	waiting []uint64
-	events  []mark.Event
-	state   map[uint32]uint64 // a State word per slot, handed out once
+	mu     sync.Mutex // Run has two goroutines
+	log    []string
+	opened []mark.Conn
+	gone   map[uint32]bool
+	acked  uint64
+	events []mark.Event
+	state  map[uint32]uint64 // a State word per slot, handed out once
 }
 
-func (s *script) add(format string, args ...any) { s.log = append(s.log, fmt.Sprintf(format, args...)) }
+func (s *script) add(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.log = append(s.log, fmt.Sprintf(format, args...))
+}
 
 func (s *script) Opened(_ int64, f func(mark.Conn)) {
 	s.add("opened?")
@@ -39,7 +45,7 @@ func (s *script) Opened(_ int64, f func(mark.Conn)) {
 
 func (s *script) Drain(slot uint32, sink mark.Sink) bool {
 	s.add("drain %d", slot)
-	sink.Mark(mark.TxAcked, mark.Mark{At: 1, Off: uint64(slot)})
+	sink.Mark(mark.TxAcked, mark.Mark{At: 1, Off: s.acked})
 	if w, ok := s.state[slot]; ok {
 		delete(s.state, slot)
 		sink.Mark(mark.State, mark.Mark{At: 2, Off: w})
@@ -77,13 +83,8 @@ func (s *script) ThreadLost(loop int, l mark.ThreadLane, n uint64) {
 }
 func (s *script) Lost(cookie uint64, l mark.Lane, n uint64) { s.add("lost %d %v %d", cookie, l, n) }
 func (s *script) Untraced(cookie uint64)                    { s.add("untraced %d", cookie) }
-func (s *script) Waiting(f func(uint64)) {
-	for _, c := range s.waiting {
-		f(c)
-	}
-}
-func (s *script) Advance(now int64) { s.add("advance %d", now) }
-func (s *script) Flush(int64)       { s.add("flush") }
+func (s *script) Advance(now int64)                         { s.add("advance %d", now) }
+func (s *script) Flush(int64)                               { s.add("flush") }
 
 func (s *script) take() []string {
 	l := s.log
@@ -104,35 +105,36 @@ func want(t *testing.T, got []string, lines ...string) {
 	}
 }
 
-var threads = []string{"drain thread 0", "thread mark 0 wakeup", "thread lost 0 running 1"}
-
-// Stamps, then lanes, then threads, then the correlator goes on: the order that
-// makes whatever came before something it has seen be seen too.
+// Stamps, then lanes, then threads are read, and only then applied, in the same
+// order: so whatever came before something that is seen is seen too.
 func TestTickReadsInCausalOrder(t *testing.T) {
 	s, ring, c := newScript(time.Hour)
-	c.swept = 100
+	c.drainer.swept = 100
+	thread := []string{"thread mark 0 wakeup", "thread lost 0 running 1"}
 	s.opened = []mark.Conn{{Slot: 7, Cookie: 70}}
 	ring.Put(1, stamp.Accepted, 70, 0, 0, 0, 0)
 	ring.Put(2, stamp.Connection, 70, 0, 0, 0, 0)
-	if n := c.Tick(100); n == 0 {
-		t.Error("no work was reported")
-	}
+	c.Tick(100)
 	want(t, s.take(), slices.Concat([]string{
-		"stamp 0 accepted", "stamp 0 connection", "opened?", "open 70", "drain 7", "mark 70 tx_acked",
-	}, threads, []string{"advance 100"})...)
+		"opened?", "drain 7", "drain thread 0",
+		"stamp 0 accepted", "stamp 0 connection", "open 70", "mark 70 tx_acked",
+	}, thread, []string{"advance 100"})...)
 
 	// Nothing new: no lane is read. A stamp: the lanes of its connection are.
 	c.Tick(101)
-	want(t, s.take(), slices.Concat([]string{"opened?"}, threads, []string{"advance 101"})...)
+	want(t, s.take(), slices.Concat([]string{"opened?", "drain thread 0"}, thread, []string{"advance 101"})...)
 	ring.Put(3, stamp.RecvReturn, 70, 0, 0, 0, 0)
-	ring.Put(4, stamp.Request, 70, 0, 0, 0, 0)
+	ring.Put(4, stamp.SendReturn, 70, 0, 0, 55, 55)
 	c.Tick(102)
-	want(t, s.take(), slices.Concat([]string{"stamp 0 recv_return", "stamp 0 request", "opened?", "drain 7", "mark 70 tx_acked"}, threads, []string{"advance 102"})...)
+	want(t, s.take(), slices.Concat([]string{"opened?", "drain 7", "drain thread 0", "stamp 0 recv_return", "stamp 0 send_return", "mark 70 tx_acked"}, thread, []string{"advance 102"})...)
 
-	// An exchange that waits for its ACK has its lanes read without a stamp.
-	s.waiting = []uint64{70, 999}
+	// A connection with bytes that are not acknowledged is read without a
+	// stamp, until they are.
+	s.acked = 55
 	c.Tick(103)
-	want(t, s.take(), slices.Concat([]string{"opened?", "drain 7", "mark 70 tx_acked"}, threads, []string{"advance 103"})...)
+	want(t, s.take(), slices.Concat([]string{"opened?", "drain 7", "drain thread 0", "mark 70 tx_acked"}, thread, []string{"advance 103"})...)
+	c.Tick(104)
+	want(t, s.take(), slices.Concat([]string{"opened?", "drain thread 0"}, thread, []string{"advance 104"})...)
 }
 
 func TestSweepAndRelease(t *testing.T) {
@@ -141,10 +143,14 @@ func TestSweepAndRelease(t *testing.T) {
 	c.Tick(1000)
 	s.take()
 	c.Tick(1049)
-	want(t, s.take(), slices.Concat([]string{"opened?"}, threads, []string{"advance 1049"})...)
+	if got := s.take(); slices.Contains(got, "drain 1") {
+		t.Errorf("%v, want no sweep yet", got)
+	}
 	s.gone[1] = true
 	c.Tick(1050)
-	want(t, s.take(), slices.Concat([]string{"opened?", "drain 1", "mark 10 tx_acked", "release 1 at 1050"}, threads, []string{"advance 1050"})...)
+	if got := s.take(); !slices.Contains(got, "release 1 at 1050") || !slices.Contains(got, "mark 10 tx_acked") {
+		t.Errorf("%v, want the connection swept and released", got)
+	}
 	if n := c.Traced(); n != 0 {
 		t.Errorf("%d connections are traced, want 0", n)
 	}
@@ -154,13 +160,23 @@ func TestSweepAndRelease(t *testing.T) {
 // the same tick is not.
 func TestUntraced(t *testing.T) {
 	s, ring, c := newScript(time.Hour)
-	c.swept = 1
 	ring.Put(1, stamp.Accepted, 70, 0, 0, 0, 0)
 	ring.Put(2, stamp.Accepted, 71, 0, 0, 0, 0)
 	s.opened = []mark.Conn{{Slot: 1, Cookie: 71}}
 	c.Tick(2)
 	got := s.take()
 	if !slices.Contains(got, "untraced 70") || slices.Contains(got, "untraced 71") {
+		t.Errorf("%v", got)
+	}
+}
+
+// Losses are handed on with their connection.
+func TestLossIsHandedOn(t *testing.T) {
+	s, _, c := newScript(time.Hour)
+	s.opened = []mark.Conn{{Slot: 1, Cookie: 10}}
+	s.state[1] = mark.Word(mark.Change, 1, 8)
+	c.Tick(2)
+	if got := s.take(); !slices.Contains(got, "lost 10 state 3") {
 		t.Errorf("%v", got)
 	}
 }
@@ -211,6 +227,7 @@ func TestRunFlushesAtTheEnd(t *testing.T) {
 	ring.Put(1, stamp.PollEnter, 0, 0, 0, 0, 0)
 	cancel()
 	<-done
+	// The goroutines are gone, so the log is the test's alone.
 	if n := len(s.log); n == 0 || s.log[n-1] != "flush" || !slices.Contains(s.log, "stamp 0 poll_enter") {
 		t.Errorf("%v, want the stamp read and a flush last", s.log)
 	}

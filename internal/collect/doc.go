@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package collect drains what the two halves recorded into a correlator.
+// Package collect carries what the two halves recorded into a correlator.
 //
-// It is the one place that decides when: a tick reads the stamps first, then
-// the lanes of the connections that those stamps were about, then the loop
-// threads' lanes, and only then lets the correlator finish exchanges. So
-// whatever happened before a stamp or an acknowledgement that the correlator
-// has seen, it has seen too.
+// It has two steps, each on a goroutine of its own. The drainer (drain.go)
+// empties rings and lanes often and quickly, so that they may be small; the
+// other applies what was drained to the correlator, which may take its time.
+//
+// A batch holds the stamps that were read first, then the lanes of the
+// connections that those stamps were about, then the loop threads' lanes. So
+// whatever happened before a stamp or an acknowledgement in a batch is in that
+// batch or an earlier one, and the correlator may finish exchanges after each.
 package collect

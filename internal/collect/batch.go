@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package collect
+
+import (
+	"github.com/lifetrace/lifetrace/internal/mark"
+	"github.com/lifetrace/lifetrace/internal/stamp"
+)
+
+// batch is what one drain found. It is used again after it was applied.
+type batch struct {
+	now      int64 // everything before this instant was there to be drained
+	stamps   []loopStamp
+	opened   []mark.Conn
+	untraced []uint64
+	marks    []connMark
+	threads  []threadMark
+}
+
+type loopStamp struct {
+	loop int
+	stamp.Stamp
+}
+
+// connMark is a mark of a connection, or n lost ones.
+type connMark struct {
+	cookie uint64
+	mark.Mark
+	lost uint64
+	lane mark.Lane
+}
+
+type threadMark struct {
+	mark.Mark
+	lost uint64
+	loop int
+	lane mark.ThreadLane
+}
+
+func (b *batch) reset(now int64) {
+	b.now = now
+	b.stamps, b.opened, b.untraced = b.stamps[:0], b.opened[:0], b.untraced[:0]
+	b.marks, b.threads = b.marks[:0], b.threads[:0]
+}
+
+func (b *batch) size() int { return len(b.stamps) + len(b.opened) + len(b.marks) + len(b.threads) }
+
+// apply hands everything to a correlator, in the order in which it was drained.
+func (b *batch) apply(to Correlator) {
+	for i := range b.stamps {
+		to.Stamp(b.stamps[i].loop, &b.stamps[i].Stamp)
+	}
+	for i := range b.opened {
+		to.Open(b.opened[i].Cookie, b.opened[i].Peer, b.opened[i].Local)
+	}
+	for _, cookie := range b.untraced {
+		to.Untraced(cookie)
+	}
+	for i := range b.marks {
+		if m := &b.marks[i]; m.lost > 0 {
+			to.Lost(m.cookie, m.lane, m.lost)
+		} else {
+			to.Mark(m.cookie, m.lane, m.Mark)
+		}
+	}
+	for i := range b.threads {
+		if m := &b.threads[i]; m.lost > 0 {
+			to.ThreadLost(m.loop, m.lane, m.lost)
+		} else {
+			to.ThreadMark(m.loop, m.lane, m.Mark)
+		}
+	}
+	to.Advance(b.now)
+}
