@@ -33,6 +33,10 @@ import (
 // requests a second, more than a tenth of a second's worth.
 const ringStamps = 1 << 18
 
+// timelineBytes is the window's memory for each timeline that was asked for, the
+// slowest ones' half included; a GET of the demo application takes 7 KiB.
+const timelineBytes = 16 << 10
+
 // daemon is lifetrace run, put together.
 type daemon struct {
 	cfg       Config
@@ -87,7 +91,7 @@ func (d *daemon) build() error {
 	if d.kernel, err = d.openKernel(d.server.Addr().Port()); err != nil {
 		return err
 	}
-	d.window = window.New(window.Options{Recent: d.cfg.Window})
+	d.window = window.New(window.Options{Recent: d.cfg.Window, Bytes: int64(d.cfg.Window) * timelineBytes})
 	d.wall.Store(clock.WallOffset(16))
 
 	reg := prometheus.NewRegistry()

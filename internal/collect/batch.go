@@ -45,6 +45,9 @@ func (b *batch) reset(now int64) {
 
 func (b *batch) size() int { return len(b.stamps) + len(b.opened) + len(b.marks) + len(b.threads) }
 
+// room is how many stamps and marks the batch has memory for.
+func (b *batch) room() int { return cap(b.stamps) + cap(b.opened) + cap(b.marks) + cap(b.threads) }
+
 // apply hands everything to a correlator, in the order in which it was drained.
 func (b *batch) apply(to Correlator) {
 	for i := range b.stamps {

@@ -74,35 +74,21 @@ const (
 	idleAfter = 20 // drains that found nothing
 )
 
-// maxBatches bounds what was drained and is not applied. When the correlator is
-// that far behind, draining waits, and what does not fit into rings and lanes
-// is lost there, where it is counted.
-const maxBatches = 128
+// maxQueued bounds what was drained and is not applied, in stamps and marks of
+// some 64 bytes. When the correlator is that far behind, draining waits, and
+// what does not fit into rings and lanes is lost there, where it is counted.
+const maxQueued = 1 << 19
 
 // Run drains and applies until ctx is done, then once more, and flushes.
 func (c *Collector) Run(ctx context.Context) {
-	full := make(chan *batch, maxBatches)
-	free := make(chan *batch, maxBatches)
+	q := newQueue(maxQueued)
 	var applying sync.WaitGroup
 	applying.Go(func() {
-		for b := range full {
+		for b := q.take(); b != nil; b = q.take() {
 			c.apply(b)
-			free <- b
+			q.done(b)
 		}
 	})
-	made := 0
-	next := func() *batch {
-		select {
-		case b := <-free:
-			return b
-		default:
-		}
-		if made < maxBatches {
-			made++
-			return &batch{}
-		}
-		return <-free
-	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	quiet := 0
@@ -112,21 +98,21 @@ func (c *Collector) Run(ctx context.Context) {
 			stop = true
 		case <-timer.C:
 		}
-		b := next()
+		b := q.empty()
 		c.drain(b, clock.Now())
 		if b.size() > 0 {
 			quiet = 0
 		} else {
 			quiet++
 		}
-		full <- b
+		q.put(b)
 		pause := busyPause
 		if quiet > idleAfter {
 			pause = idlePause
 		}
 		timer.Reset(pause)
 	}
-	close(full)
+	q.close()
 	applying.Wait()
 	c.WithJoin(func() { c.o.Join.Flush(clock.Now()) })
 }

@@ -45,7 +45,6 @@ func sortByExchange(ts []*timeline.Timeline) {
 // causes lists marks that cannot come in another order.
 var causes = [][]string{
 	{"tcp.syn", "tcp.established", "accept", "connection", "parser.attached"},
-	{"epoll.wake", "loop.running", "epoll.return"},
 	{"data.first", "recv.first", "headers.complete", "request", "layer.enter"},
 	{"data.first", "data.last", "recv.last"},
 	{"request", "head.composed", "response.end"},
@@ -60,6 +59,7 @@ func check(t testing.TB, tl *timeline.Timeline) {
 	if err := tl.Check(); err != nil {
 		t.Error(err)
 	}
+	wakeUps(t, tl)
 	for _, chain := range causes {
 		last, name := int64(-1), ""
 		for _, m := range chain {
@@ -71,6 +71,27 @@ func check(t testing.TB, tl *timeline.Timeline) {
 				t.Errorf("%v %s: %s at %d ns is before %s at %d ns", tl.ID, tl.Request.Target, m, at, name, last)
 			}
 			last, name = at, m
+		}
+	}
+}
+
+// wakeUps holds that a loop that runs was woken before, and returned after: the
+// marks of one epoll_wait in a row. A loop that was not asleep has the return
+// only, and what came before the timeline's start is not in it.
+func wakeUps(t testing.TB, tl *timeline.Timeline) {
+	t.Helper()
+	before := map[string][]string{
+		"epoll.wake":   {"", "epoll.return"},
+		"loop.running": {"", "epoll.wake"},
+		"epoll.return": {"", "epoll.return", "epoll.wake", "loop.running"},
+	}
+	last := ""
+	for _, m := range tl.Marks {
+		if allowed, ok := before[m.Name]; ok {
+			if !slices.Contains(allowed, last) {
+				t.Errorf("%v %s: %s at %d ns comes after %q", tl.ID, tl.Request.Target, m.Name, m.At, last)
+			}
+			last = m.Name
 		}
 	}
 }

@@ -60,6 +60,7 @@ type daemon struct {
 	cmd           *exec.Cmd
 	listen, admin string
 	out, errs     bytes.Buffer
+	expected      int // timelines that newest has returned
 }
 
 // start runs lifetrace with kernel probes until the test ends.
@@ -144,12 +145,8 @@ func (d *daemon) timelines(peer string, want int) []*timeline.Timeline {
 	d.t.Helper()
 	var got []*timeline.Timeline
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		var all []*timeline.Timeline
-		if err := json.Unmarshal([]byte(d.get("/api/v1/timelines?last=100000")), &all); err != nil {
-			d.t.Fatal(err)
-		}
 		got = got[:0]
-		for _, t := range all {
+		for _, t := range d.last(10_000) {
 			if peer == "" || t.Connection.Peer.String() == peer {
 				got = append(got, t)
 			}
@@ -164,11 +161,40 @@ func (d *daemon) timelines(peer string, want int) []*timeline.Timeline {
 	if len(got) > want {
 		d.t.Fatalf("%d timelines, want %d", len(got), want)
 	}
-	sortByExchange(got)
-	for _, t := range got {
+	return d.checked(got)
+}
+
+// newest waits until n timelines have come since it was called last and returns
+// those.
+func (d *daemon) newest(n int) []*timeline.Timeline {
+	d.t.Helper()
+	d.expected += n
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		seen := int(d.metric("lifetrace_timelines_total", ""))
+		if seen == d.expected {
+			return d.checked(d.last(n))
+		}
+		if seen > d.expected || time.Now().After(deadline) {
+			d.t.Fatalf("%d timelines, want %d", seen, d.expected)
+		}
+	}
+}
+
+func (d *daemon) last(n int) (ts []*timeline.Timeline) {
+	d.t.Helper()
+	if err := json.Unmarshal([]byte(d.get(fmt.Sprintf("/api/v1/timelines?last=%d", n))), &ts); err != nil {
+		d.t.Fatal(err)
+	}
+	return ts
+}
+
+func (d *daemon) checked(ts []*timeline.Timeline) []*timeline.Timeline {
+	d.t.Helper()
+	sortByExchange(ts)
+	for _, t := range ts {
 		check(d.t, t)
 	}
-	return got
+	return ts
 }
 
 // client is a raw connection to the server.

@@ -50,8 +50,10 @@ func TestFirstAndSecondRequest(t *testing.T) {
 			t.Errorf("request %d: %+v, %+v", i, tl.Request, tl.Response)
 		}
 		for _, m := range tl.Marks {
-			kernel := slices.Contains([]string{"tcp.syn", "tcp.established", "epoll.wake", "loop.running", "epoll.return",
-				"accept", "data.first", "recv.first", "send.last", "xmit.first", "xmit.last", "ack.last"}, m.Name)
+			kernel := slices.Contains([]string{
+				"tcp.syn", "tcp.established", "epoll.wake", "loop.running", "epoll.return",
+				"accept", "data.first", "recv.first", "send.last", "xmit.first", "xmit.last", "ack.last",
+			}, m.Name)
 			if kernel && m.Source != timeline.FromKernel {
 				t.Errorf("request %d: %s was seen by %v, want the kernel", i, m.Name, m.Source)
 			}
@@ -156,32 +158,34 @@ func TestPipelinedInOneWrite(t *testing.T) {
 
 // The same sixteen, cut in two at every byte.
 func TestPipelinedSplitAtEveryByte(t *testing.T) {
-	d := start(t, "--window=100000")
+	d := start(t)
 	reqs := pipelined(16)
 	all := strings.Join(reqs, "")
-	peers := map[string][]int{}
-	for cut := 1; cut < len(all); cut++ {
-		c := d.dial()
-		c.send(all[:cut])
-		// The second half must be a segment of its own: wait until the
-		// server has answered what it has.
-		time.Sleep(200 * time.Microsecond)
-		c.send(all[cut:])
-		peers[c.peer] = c.readResponses(len(reqs))
-		c.Close()
-	}
-	byPeer := map[string][]*timeline.Timeline{}
-	for _, tl := range d.timelines("", 16*(len(all)-1)) {
-		p := tl.Connection.Peer.String()
-		byPeer[p] = append(byPeer[p], tl)
-	}
-	for peer, ts := range byPeer {
-		if len(ts) != len(reqs) {
-			t.Fatalf("%s: %d timelines, want %d", peer, len(ts), len(reqs))
+	// In lots, so that the newest timelines are always those of one lot.
+	const lot = 40
+	for from := 1; from < len(all); from += lot {
+		to := min(from+lot, len(all))
+		sizes := map[string][]int{}
+		for cut := from; cut < to; cut++ {
+			c := d.dial()
+			c.send(all[:cut])
+			// The second half is to be a segment of its own.
+			time.Sleep(200 * time.Microsecond)
+			c.send(all[cut:])
+			sizes[c.peer] = c.readResponses(len(reqs))
+			c.Close()
 		}
-		ranges(t, ts, reqs, peers[peer])
-		for _, tl := range ts {
+		byPeer := map[string][]*timeline.Timeline{}
+		for _, tl := range d.newest(16 * (to - from)) {
+			p := tl.Connection.Peer.String()
+			byPeer[p] = append(byPeer[p], tl)
 			complete(t, tl)
+		}
+		for peer, want := range sizes {
+			if len(byPeer[peer]) != len(reqs) {
+				t.Fatalf("%s: %d timelines, want %d", peer, len(byPeer[peer]), len(reqs))
+			}
+			ranges(t, byPeer[peer], reqs, want)
 		}
 	}
 }
