@@ -156,18 +156,26 @@ func TestSweepAndRelease(t *testing.T) {
 	}
 }
 
-// An accepted connection without a slot is untraced; one whose slot is found in
-// the same tick is not.
+// An accepted connection without a slot is untraced, but not before its slot may
+// have been late.
 func TestUntraced(t *testing.T) {
 	s, ring, c := newScript(time.Hour)
-	ring.Put(1, stamp.Accepted, 70, 0, 0, 0, 0)
-	ring.Put(2, stamp.Accepted, 71, 0, 0, 0, 0)
+	for cookie := range uint64(3) {
+		ring.Put(1, stamp.Accepted, 70+cookie, 0, 0, 0, 0)
+	}
 	s.opened = []mark.Conn{{Slot: 1, Cookie: 71}}
 	c.Tick(2)
-	got := s.take()
-	if !slices.Contains(got, "untraced 70") || slices.Contains(got, "untraced 71") {
-		t.Errorf("%v", got)
+	s.opened = []mark.Conn{{Slot: 2, Cookie: 72}}
+	c.Tick(3)
+	for _, line := range s.take() {
+		if strings.HasPrefix(line, "untraced") {
+			t.Errorf("%s too early", line)
+		}
 	}
+	c.Tick(2 + slotTime)
+	c.Tick(3 + slotTime)
+	got := slices.DeleteFunc(s.take(), func(l string) bool { return !strings.HasPrefix(l, "untraced") })
+	want(t, got, "untraced 70")
 }
 
 // Losses are handed on with their connection.

@@ -22,8 +22,19 @@ type drainer struct {
 	// Of the drain that is going on.
 	into     *batch
 	reading  *conn
-	accepted []uint64
+	accepted []accepted
 }
+
+// accepted is a connection that the server has and that has no slot yet.
+type accepted struct {
+	cookie uint64
+	since  int64 // the drain that saw its stamp
+}
+
+// slotTime is how long the slot of an accepted connection may be late, ns. The
+// kernel puts a connection into the accept queue just before it establishes
+// it, which is when BPF takes the slot; a loop on another CPU can be faster.
+const slotTime = 10e6
 
 // conn is a traced connection.
 type conn struct {
@@ -57,7 +68,7 @@ func (d *drainer) stamp(loop int, s *stamp.Stamp) {
 	d.health.stamp(loop, s)
 	switch {
 	case s.Code == stamp.Accepted:
-		d.accepted = append(d.accepted, s.Conn)
+		d.accepted = append(d.accepted, accepted{s.Conn, d.into.now})
 	case s.Conn != 0:
 		k := d.conns[s.Conn]
 		if k != nil && s.Code == stamp.SendReturn {
@@ -81,14 +92,17 @@ func (d *drainer) lanes(now int64) {
 		d.into.opened = append(d.into.opened, n)
 		d.touch(k)
 	})
-	// A connection gets its slot before it can be accepted, so one that was
-	// accepted and is not known by now never got one.
-	for _, cookie := range d.accepted {
-		if d.conns[cookie] == nil {
-			d.into.untraced = append(d.into.untraced, cookie)
+	late := d.accepted[:0]
+	for _, a := range d.accepted {
+		switch {
+		case d.conns[a.cookie] != nil:
+		case now-a.since < slotTime:
+			late = append(late, a)
+		default:
+			d.into.untraced = append(d.into.untraced, a.cookie)
 		}
 	}
-	d.accepted = d.accepted[:0]
+	d.accepted = late
 	for k := range d.unacked {
 		d.touch(k)
 	}

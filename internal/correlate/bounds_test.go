@@ -124,8 +124,13 @@ func TestMaxMarks(t *testing.T) {
 		at  int64
 		why timeline.Reasons
 	}{
-		{1, 10, 0}, {100, 10, 0}, {101, 20, 0}, {300, 30, 0},
-		{301, 60, timeline.Merged | timeline.Evicted}, {599, 60, timeline.Merged | timeline.Evicted}, {600, 60, 0},
+		{1, 10, 0},
+		{100, 10, 0},
+		{101, 20, 0},
+		{300, 30, 0},
+		{301, 60, timeline.Merged | timeline.Evicted},
+		{599, 60, timeline.Merged | timeline.Evicted},
+		{600, 60, 0},
 	} {
 		if in := l.reach(tc.off); !in.ok || in.at != tc.at || in.why != tc.why {
 			t.Errorf("reach(%d) = %+v, want %+v", tc.off, in, tc)

@@ -173,8 +173,7 @@ func (c *Correlator) ThreadMark(loop int, l mark.ThreadLane, m mark.Mark) {
 		t.lost = true
 		return
 	}
-	t.pending = append(t.pending, threadMark{m, t.lost})
-	t.lost = false
+	t.add(m)
 }
 
 // Waiting calls f for each connection with an exchange that is over for the

@@ -136,8 +136,8 @@ func (v *canvas) marginal(t0, t1 int64, spans []timeline.Span) []timeline.Span {
 	for i := range spans {
 		shown[spans[i].Step] = true
 	}
-	for i := range v.paints {
-		p := &v.paints[i]
+	for _, b := range v.begins { // in order of time
+		p := &v.paints[b.pos]
 		if shown[p.step] || p.to < t0 {
 			continue
 		}
@@ -147,10 +147,11 @@ func (v *canvas) marginal(t0, t1 int64, spans []timeline.Span) []timeline.Span {
 			s.Detail = &timeline.Detail{After: p.from - t1}
 		}
 		// A span of length 0 stands between two others: before the first
-		// one that begins at or after its instant.
+		// one that begins at or after its instant, behind those that were
+		// put there already.
 		at := min(max(p.from, t0), t1) - t0
 		pos := 0
-		for pos < len(spans) && spans[pos].Start < at {
+		for pos < len(spans) && (spans[pos].Start < at || spans[pos].Duration == 0) {
 			pos++
 		}
 		s.Start = t1 - t0

@@ -7,20 +7,44 @@ import (
 	"github.com/lifetrace/lifetrace/internal/timeline"
 )
 
-// threadMark is a mark of a thread's lane that waits for Advance.
+// threadMark is an instant of a thread's lane that waits for Advance.
 type threadMark struct {
-	mark.Mark
-	lost bool // marks between the one before and this one were lost
+	at int64
+	// why says what happened to marks between the one before and this one.
+	why timeline.Reasons
 }
 
 // threadLane is one lane of a loop's thread.
 type threadLane struct {
-	// pending holds marks until Advance: they may be ahead of the stamps.
+	// pending holds instants until Advance: they may be ahead of the stamps.
 	pending []threadMark
 	// lost is set if marks were lost after the newest that was handed in.
 	lost bool
 	// seen is the newest instant that was taken out of pending.
 	seen int64
+}
+
+// add appends a mark: its first instant, if it was not handed in earlier, and
+// the last one that it absorbed.
+func (t *threadLane) add(m mark.Mark) {
+	if m.At != 0 {
+		t.push(m.At, 0)
+	}
+	if m.Merged > 0 {
+		why := timeline.Reasons(0)
+		if m.Merged > 1 {
+			why = timeline.Merged
+		}
+		t.push(m.Last, why)
+	}
+}
+
+func (t *threadLane) push(at int64, why timeline.Reasons) {
+	if t.lost {
+		why |= timeline.Lost
+		t.lost = false
+	}
+	t.pending = append(t.pending, threadMark{at, why})
 }
 
 // doubt is an interval in which a loop's thread may have been without a CPU
@@ -41,39 +65,37 @@ func (c *Correlator) ThreadLost(loop int, lane mark.ThreadLane, n uint64) {
 	l.threads[lane].lost = l.threads[lane].lost || n > 0
 }
 
-// settle takes the thread marks up to now into the loop's past.
+// settle takes the thread marks up to now into the loop's past, in the order in
+// which they happened: a thread that lost the CPU gets it back before it loses
+// it again.
 func (l *loop) settle(now int64) {
-	// Running needs to know what was preempted.
-	for _, lane := range [...]mark.ThreadLane{mark.Wakeup, mark.PollReturn, mark.Preempted, mark.Running} {
-		t := &l.threads[lane]
-		n := 0
-		for n < len(t.pending) && max(t.pending[n].At, t.pending[n].Last) <= now {
-			m := &t.pending[n]
-			first := m.At
-			if first == 0 {
-				first = m.Last // its own entry came earlier
+	var taken [mark.NumThreadLanes]int
+	for {
+		next, at := mark.NumThreadLanes, now+1
+		for lane := range mark.NumThreadLanes {
+			t := &l.threads[lane]
+			if n := taken[lane]; n < len(t.pending) && t.pending[n].at < at {
+				next, at = lane, t.pending[n].at
 			}
-			if m.lost {
-				l.hidden(lane, t.seen, first, timeline.Lost)
-			}
-			if m.At != 0 {
-				l.thread(lane, m.At)
-				t.seen = m.At
-			}
-			if m.Merged > 0 {
-				if m.Merged > 1 {
-					l.hidden(lane, t.seen, m.Last, timeline.Merged)
-				}
-				l.thread(lane, m.Last)
-				t.seen = m.Last
-			}
-			n++
 		}
+		if next == mark.NumThreadLanes {
+			break
+		}
+		t := &l.threads[next]
+		if why := t.pending[taken[next]].why; why != 0 {
+			l.hidden(next, t.seen, at, why)
+		}
+		l.thread(next, at)
+		t.seen = at
+		taken[next]++
+	}
+	for lane, n := range taken {
+		t := &l.threads[lane]
 		t.pending = t.pending[:copy(t.pending, t.pending[n:])]
 		if t.lost && len(t.pending) == 0 {
 			// How far the loss reaches will be known with the next mark; what
 			// is emitted before must know of it too.
-			l.hidden(lane, t.seen, now, timeline.Lost)
+			l.hidden(mark.ThreadLane(lane), t.seen, now, timeline.Lost)
 		}
 	}
 }

@@ -19,36 +19,53 @@ func pollsAt(n int64) *loop {
 	return l
 }
 
-func wakes(l *loop, marks ...threadMark) {
-	l.threads[mark.Wakeup].pending = append(l.threads[mark.Wakeup].pending, marks...)
-	l.settle(1000)
-}
-
 // Wakeups that are missing cast doubt on the polls that may have had them, and
 // on no others.
 func TestWakeupDoubt(t *testing.T) {
+	const never = -1
 	for name, tc := range map[string]struct {
-		marks []threadMark
-		lost  bool
+		marks []mark.Mark
+		lost  int // before which mark some were lost
 		want  [4]timeline.Reasons
 	}{
-		"none":        {[]threadMark{{Mark: mark.Mark{At: 50}}, {Mark: mark.Mark{At: 350}}}, false, [4]timeline.Reasons{}},
-		"merged":      {[]threadMark{{Mark: mark.Mark{At: 50, Merged: 3, Last: 350}}}, false, [4]timeline.Reasons{timeline.Merged, timeline.Merged, timeline.Merged, 0}},
-		"merged one":  {[]threadMark{{Mark: mark.Mark{At: 50, Merged: 1, Last: 350}}}, false, [4]timeline.Reasons{}},
-		"rest merged": {[]threadMark{{Mark: mark.Mark{At: 150}}, {Mark: mark.Mark{Merged: 2, Last: 350}}}, false, [4]timeline.Reasons{0, timeline.Merged, timeline.Merged, 0}},
-		"lost":        {[]threadMark{{Mark: mark.Mark{At: 150}}, {Mark: mark.Mark{At: 350}, lost: true}}, false, [4]timeline.Reasons{0, timeline.Lost, timeline.Lost, 0}},
-		"lost last":   {[]threadMark{{Mark: mark.Mark{At: 250}}}, true, [4]timeline.Reasons{0, 0, timeline.Lost, timeline.Lost}},
+		"none":        {[]mark.Mark{{At: 50}, {At: 350}}, never, [4]timeline.Reasons{}},
+		"merged":      {[]mark.Mark{{At: 50, Merged: 3, Last: 350}}, never, [4]timeline.Reasons{timeline.Merged, timeline.Merged, timeline.Merged, 0}},
+		"merged one":  {[]mark.Mark{{At: 50, Merged: 1, Last: 350}}, never, [4]timeline.Reasons{}},
+		"rest merged": {[]mark.Mark{{At: 150}, {Merged: 2, Last: 350}}, never, [4]timeline.Reasons{0, timeline.Merged, timeline.Merged, 0}},
+		"lost":        {[]mark.Mark{{At: 150}, {At: 350}}, 1, [4]timeline.Reasons{0, timeline.Lost, timeline.Lost, 0}},
+		"lost last":   {[]mark.Mark{{At: 250}}, 1, [4]timeline.Reasons{0, 0, timeline.Lost, timeline.Lost}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := pollsAt(4)
-			l.threads[mark.Wakeup].lost = tc.lost
-			wakes(l, tc.marks...)
+			lane := &l.threads[mark.Wakeup]
+			for i, m := range tc.marks {
+				lane.lost = i == tc.lost
+				lane.add(m)
+			}
+			lane.lost = tc.lost == len(tc.marks)
+			l.settle(1000)
 			for i := range tc.want {
 				if got := l.polls.at(uint64(i)).doubt; got != tc.want[i] {
 					t.Errorf("poll %d: %v, want %v", i, got.Names(), tc.want[i].Names())
 				}
 			}
 		})
+	}
+}
+
+// A thread that lost the CPU several times between two Advances got it back
+// each time.
+func TestPreemptedTwiceBetweenAdvances(t *testing.T) {
+	l := newLoop(64)
+	for i := range int64(3) {
+		l.threads[mark.Preempted].add(mark.Mark{At: 100*i + 10})
+		l.threads[mark.Running].add(mark.Mark{At: 100*i + 30})
+	}
+	l.settle(1000)
+	for i := range uint64(3) {
+		if got, want := *l.off.at(i), (offCPU{100*int64(i) + 10, 100*int64(i) + 30}); got != want {
+			t.Errorf("absence %d: %+v, want %+v", i, got, want)
+		}
 	}
 }
 
@@ -83,8 +100,8 @@ func TestPreemptedLost(t *testing.T) {
 // Where the end of an absence is hidden, so is how long it was.
 func TestRunningMerged(t *testing.T) {
 	l := newLoop(64)
-	l.threads[mark.Preempted].pending = []threadMark{{Mark: mark.Mark{At: 100}}}
-	l.threads[mark.Running].pending = []threadMark{{Mark: mark.Mark{At: 20, Merged: 4, Last: 500}}}
+	l.threads[mark.Preempted].add(mark.Mark{At: 100})
+	l.threads[mark.Running].add(mark.Mark{At: 20, Merged: 4, Last: 500})
 	l.settle(1000)
 	for _, tc := range []struct {
 		from, to int64
