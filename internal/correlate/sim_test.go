@@ -40,11 +40,11 @@ type simConn struct {
 	rst              int64  // when the client resets; 0 is never
 	fin              int64  // when the client's FIN arrives
 
-	accepted, gone       bool
-	got, sent, queued    uint64
-	acked                []mark.Mark
-	parsing, answering   int // the requests being read and being sent
-	begun, composed, hdr []bool
+	accepted, gone     bool
+	got, sent, queued  uint64
+	acked              []mark.Mark
+	parsing, answering int // the requests being read and being sent
+	composed, hdr      []bool
 }
 
 // simReq is one request and its truth.

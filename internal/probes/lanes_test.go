@@ -3,6 +3,7 @@
 package probes_test
 
 import (
+	"errors"
 	"net"
 	"runtime"
 	"slices"
@@ -148,7 +149,7 @@ func TestThreadLanes(t *testing.T) {
 	before := clock.Now()
 	events := make([]unix.EpollEvent, 4)
 	for {
-		if _, err = unix.EpollWait(ep, events, 10_000); err != unix.EINTR {
+		if _, err = unix.EpollWait(ep, events, 10_000); !errors.Is(err, unix.EINTR) {
 			break
 		}
 	}

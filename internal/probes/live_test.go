@@ -46,7 +46,7 @@ func TestReadingWhileWriting(t *testing.T) {
 		t.Run(fmt.Sprint(lane), func(t *testing.T) {
 			g := newRig(t, "127.0.0.1:0", probes.Options{LaneCap: lane})
 			c := dial(t, g.l.Addr())
-			go io.Copy(io.Discard, c)
+			go func() { _, _ = io.Copy(io.Discard, c) }()
 			const writes, size = 20_000, 100
 			done := make(chan struct{})
 			go func() {
