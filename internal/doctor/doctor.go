@@ -36,6 +36,9 @@ type Hook struct {
 	Without  string `json:"without,omitempty"` // what is lost
 }
 
+// NotTried is a hook's Why where nothing could be loaded at all.
+const NotTried = "not tried"
+
 // Check is one property of the host.
 type Check struct {
 	Name  string `json:"name"`
@@ -61,7 +64,7 @@ func Examine() Report {
 		for _, h := range probes.Hooks() {
 			r.Hooks = append(r.Hooks, Hook{
 				Steps: h.Steps, Point: h.Point, Attach: string(h.Attach), Required: h.Required,
-				Why: "not tried", Without: h.Without,
+				Why: NotTried, Without: h.Without,
 			})
 		}
 		return r

@@ -26,7 +26,7 @@ func (r *Report) WriteText(w io.Writer) error {
 			up++
 		}
 		fmt.Fprintf(&b, "  %-4s %-6s %-23s %s\n", word(h.Up), h.Steps, h.Point, h.Attach)
-		if !h.Up {
+		if !h.Up && h.Why != NotTried {
 			need := "lost"
 			if h.Required {
 				need = "required; lost"
