@@ -359,3 +359,15 @@ func TestHangAndError(t *testing.T) {
 		t.Errorf("/hang: async.wait %v of %v, want the 100 ms in which nobody answered", time.Duration(ns), time.Duration(ts[1].Duration))
 	}
 }
+
+// A stop does not wait for ever for a layer that never answers.
+func TestStopWithHangingRequest(t *testing.T) {
+	d := start(t)
+	c := d.dial()
+	c.send(get("/hang"))
+	time.Sleep(50 * time.Millisecond)
+	d.stop()
+	if !strings.Contains(d.errs.String(), "cut off 1 connection") {
+		t.Errorf("it said nothing of the connection it cut off:\n%s", d.errs.String())
+	}
+}
