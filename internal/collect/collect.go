@@ -5,8 +5,11 @@ package collect
 import (
 	"context"
 	"net/netip"
+	"runtime"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/lifetrace/lifetrace/internal/clock"
 	"github.com/lifetrace/lifetrace/internal/mark"
@@ -74,6 +77,9 @@ const (
 	idleAfter = 20 // drains that found nothing
 )
 
+// drainNice is the nice value of the draining thread, setpriority(2).
+const drainNice = -15
+
 // maxQueued bounds what was drained and is not applied, in stamps and marks of
 // some 64 bytes. When the correlator is that far behind, draining waits, and
 // what does not fit into rings and lanes is lost there, where it is counted.
@@ -89,15 +95,16 @@ func (c *Collector) Run(ctx context.Context) {
 			q.done(b)
 		}
 	})
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	// A thread of its own that sleeps in the kernel: a Go timer would be seen
+	// late, by up to 10 ms, while all of Go's threads are busy. It stays
+	// locked, so that it ends with this goroutine and its priority with it.
+	runtime.LockOSThread()
+	// It runs for microseconds and empties what busy loops fill: it must not
+	// wait for its turn behind them. Without the right to, it does.
+	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), drainNice)
 	quiet := 0
 	for stop := false; !stop; {
-		select {
-		case <-ctx.Done():
-			stop = true
-		case <-timer.C:
-		}
+		stop = ctx.Err() != nil
 		b := q.empty()
 		c.drain(b, clock.Now())
 		if b.size() > 0 {
@@ -110,11 +117,19 @@ func (c *Collector) Run(ctx context.Context) {
 		if quiet > idleAfter {
 			pause = idlePause
 		}
-		timer.Reset(pause)
+		if !stop {
+			sleep(pause)
+		}
 	}
 	q.close()
 	applying.Wait()
 	c.WithJoin(func() { c.o.Join.Flush(clock.Now()) })
+}
+
+// sleep blocks the calling thread. A signal cuts it short, which is fine.
+func sleep(d time.Duration) {
+	ts := unix.NsecToTimespec(int64(d))
+	_ = unix.Nanosleep(&ts, nil)
 }
 
 // Tick drains and applies once; now is CLOCK_MONOTONIC.

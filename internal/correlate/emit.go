@@ -18,6 +18,10 @@ func (c *Correlator) emit(k *conn, x *exchange, end string) {
 	}
 	v := &c.view
 	v.c, v.k, v.x, v.now = c, k, x, c.now
+	if k.loop != nil {
+		// Stamps may be newer than the instant up to which all are known.
+		v.now = max(v.now, k.loop.prev)
+	}
 	v.paints, v.marks, v.negative = v.paints[:0], v.marks[:0], 0
 	v.bounds = c.attribute(k, x)
 	v.begin()

@@ -44,7 +44,6 @@ type simConn struct {
 	got, sent, queued  uint64
 	acked              []mark.Mark
 	parsing, answering int // the requests being read and being sent
-	composed, hdr      []bool
 }
 
 // simReq is one request and its truth.

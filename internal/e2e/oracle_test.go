@@ -67,7 +67,7 @@ func TestOracle(t *testing.T) {
 	d := start(t)
 	server := netip.MustParseAddrPort(d.listen)
 	stop := capture(t, server)
-	const conns, perConn = 60, 5
+	const conns, perConn = 300, 4
 	for range conns {
 		c := d.dial()
 		for i := range perConn {
@@ -85,7 +85,7 @@ func TestOracle(t *testing.T) {
 			}
 		}
 		c.Close()
-		time.Sleep(2 * time.Millisecond)
+		time.Sleep(time.Millisecond)
 	}
 	ts := d.timelines("", conns*perConn)
 	seen := flows(stop(), server)

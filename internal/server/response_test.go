@@ -165,8 +165,8 @@ func TestResponseRefuses(t *testing.T) {
 		}))
 		c := h.dial()
 		c.send(get("/"))
-		if v := <-got; v != tt.want {
-			t.Errorf("%d: panic %v, want %v", i, v, tt.want)
+		if err, _ := (<-got).(error); !errors.Is(err, tt.want) {
+			t.Errorf("%d: panic %v, want %v", i, err, tt.want)
 		}
 		_ = c.rest()
 	}
