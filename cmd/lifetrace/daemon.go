@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -86,7 +87,7 @@ func (d *daemon) build() error {
 		ErrorLog: func(err error) { d.log("%v", err) },
 	})
 	if err != nil {
-		return err
+		return withAdvice(err, "--listen")
 	}
 	if d.kernel, err = d.openKernel(d.server.Addr().Port()); err != nil {
 		return err
@@ -128,11 +129,24 @@ func (d *daemon) build() error {
 	return nil
 }
 
+// withAdvice adds to an error about an address what to do about it.
+func withAdvice(err error, flag string) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w; stop what listens there, or choose another address with %s", err, flag)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%w; ports below 1024 need root, or choose another with %s", err, flag)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%w; this host has no such address, choose another with %s", err, flag)
+	}
+	return err
+}
+
 // serve runs everything until ctx is done or a part fails.
 func (d *daemon) serve(ctx context.Context) error {
 	l, err := net.Listen("tcp", d.cfg.Admin)
 	if err != nil {
-		return fmt.Errorf("admin endpoint: %w; choose another address with --admin", err)
+		return withAdvice(fmt.Errorf("admin endpoint: %w", err), "--admin")
 	}
 	failed := make(chan error, 1)
 	go func() {
@@ -150,7 +164,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	}()
 
 	if err := d.server.Start(); err != nil {
-		return err
+		return withAdvice(err, "--listen")
 	}
 	d.ready.Store(true)
 	d.announce(l.Addr())

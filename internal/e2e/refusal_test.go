@@ -55,7 +55,7 @@ func TestRefusals(t *testing.T) {
 	if err := os.WriteFile(bad, []byte("listen: :0\nno-such-key: 1\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	any := []string{"--listen=127.0.0.1:0", "--admin=127.0.0.1:0", "--probes=off"}
+	base := []string{"--listen=127.0.0.1:0", "--admin=127.0.0.1:0", "--probes=off"}
 	for name, c := range map[string]struct {
 		code int
 		args []string
@@ -65,11 +65,12 @@ func TestRefusals(t *testing.T) {
 		"unknown command":   {2, []string{"rnu"}, []string{"rnu", "run"}},
 		"bad value":         {2, []string{"run", "--loops=0"}, []string{"--loops", "0"}},
 		"bad address":       {2, []string{"run", "--listen=8080"}, []string{"--listen", ":8080"}},
-		"server port taken": {1, append(any, "--listen="+taken), []string{taken, "address already in use"}},
-		"admin port taken":  {1, append(any, "--admin="+taken), []string{taken, "address already in use", "--admin"}},
-		"config missing":    {1, append(any, "--config="+dir+"/none.yaml"), []string{"none.yaml", "no such file"}},
-		"config wrong":      {2, append(any, "--config="+bad), []string{"bad.yaml", "no-such-key"}},
-		"ready file":        {1, append(any, "--ready-file=/no/such/dir/ready"), []string{"ready file", "no such file"}},
+		"server port taken": {1, append(base, "--listen="+taken), []string{taken, "address already in use", "--listen"}},
+		"no such address":   {1, append(base, "--listen=192.0.2.1:0"), []string{"192.0.2.1", "--listen"}},
+		"admin port taken":  {1, append(base, "--admin="+taken), []string{taken, "address already in use", "--admin"}},
+		"config missing":    {1, append(base, "--config="+dir+"/none.yaml"), []string{"none.yaml", "no such file"}},
+		"config wrong":      {2, append(base, "--config="+bad), []string{"bad.yaml", "no-such-key"}},
+		"ready file":        {1, append(base, "--ready-file=/no/such/dir/ready"), []string{"ready file", "no such file"}},
 		"no daemon":         {1, []string{"dump", "--admin=127.0.0.1:1"}, []string{"127.0.0.1:1", "lifetrace run"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -95,7 +96,12 @@ func TestNoPermission(t *testing.T) {
 		}
 	}
 	fails(t, 3, nobody(t), "doctor")
-	fails(t, 1, nobody(t), "run", "--probes=off", "--listen=127.0.0.1:80", "--admin=127.0.0.1:0")
+	if low, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start"); err == nil && strings.TrimSpace(string(low)) != "0" {
+		line = fails(t, 1, nobody(t), "run", "--probes=off", "--listen=127.0.0.1:80", "--admin=127.0.0.1:0")
+		if !strings.Contains(line, "permission denied") || !strings.Contains(line, "--listen") {
+			t.Errorf("%q does not say permission denied, nor what to do", line)
+		}
+	}
 }
 
 // Without probes the server's own marks still make a timeline, and what is
