@@ -68,15 +68,18 @@ func TestOracle(t *testing.T) {
 	server := netip.MustParseAddrPort(d.listen)
 	stop := capture(t, server)
 	const conns, perConn = 300, 4
-	for range conns {
+	for n := range conns {
 		c := d.dial()
 		for i := range perConn {
-			switch i % 3 {
-			case 0:
+			switch {
+			case i == perConn-1 && n%2 == 0:
+				// The server closes: its FIN follows the response at once.
+				c.send("GET /users/1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+			case i%3 == 0:
 				c.send(get("/users/42"))
-			case 1:
+			case i%3 == 1:
 				c.send(get("/bytes/20000"))
-			case 2:
+			default:
 				c.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
 				c.send("some more")
 			}
