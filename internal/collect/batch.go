@@ -43,10 +43,15 @@ func (b *batch) reset(now int64) {
 	b.marks, b.threads = b.marks[:0], b.threads[:0]
 }
 
-func (b *batch) size() int { return len(b.stamps) + len(b.opened) + len(b.marks) + len(b.threads) }
+// size is how much there is to apply; 0 is nothing.
+func (b *batch) size() int {
+	return len(b.stamps) + len(b.opened) + len(b.untraced) + len(b.marks) + len(b.threads)
+}
 
 // room is how many stamps and marks the batch has memory for.
-func (b *batch) room() int { return cap(b.stamps) + cap(b.opened) + cap(b.marks) + cap(b.threads) }
+func (b *batch) room() int {
+	return cap(b.stamps) + cap(b.opened) + cap(b.untraced) + cap(b.marks) + cap(b.threads)
+}
 
 // apply hands everything to a correlator, in the order in which it was drained.
 func (b *batch) apply(to Correlator) {

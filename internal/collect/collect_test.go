@@ -178,6 +178,21 @@ func TestUntraced(t *testing.T) {
 	want(t, got, "untraced 70")
 }
 
+// A batch with anything in it is not an empty one, which Run throws away.
+func TestSizeCountsEverything(t *testing.T) {
+	for name, b := range map[string]*batch{
+		"stamps":   {stamps: make([]loopStamp, 1)},
+		"opened":   {opened: make([]mark.Conn, 1)},
+		"untraced": {untraced: make([]uint64, 1)},
+		"marks":    {marks: make([]connMark, 1)},
+		"threads":  {threads: make([]threadMark, 1)},
+	} {
+		if b.size() != 1 || b.room() != 1 {
+			t.Errorf("%s: size %d, room %d, want 1", name, b.size(), b.room())
+		}
+	}
+}
+
 // Losses are handed on with their connection.
 func TestLossIsHandedOn(t *testing.T) {
 	s, _, c := newScript(time.Hour)

@@ -371,3 +371,35 @@ func TestStopWithHangingRequest(t *testing.T) {
 		t.Errorf("it said nothing of the connection it cut off:\n%s", d.errs.String())
 	}
 }
+
+// Connections beyond the slots are not traced by the kernel's side. Their
+// timelines are there all the same, and say so.
+func TestMoreConnectionsThanSlots(t *testing.T) {
+	d := start(t, "--slots=16")
+	const n = 200
+	clients := make([]*client, n)
+	for i := range clients {
+		clients[i] = d.dial()
+	}
+	for _, c := range clients {
+		c.send(get("/users/1"))
+	}
+	for _, c := range clients {
+		c.response()
+		c.Close()
+	}
+	traced := 0
+	for _, tl := range d.timelines("", n) {
+		switch tl.Incomplete {
+		case 0:
+			traced++
+		case timeline.Lost:
+		default:
+			t.Errorf("%v: incomplete %v, want lost", tl.Connection.Peer, tl.Incomplete.Names())
+		}
+	}
+	if traced == 0 || traced > 16 {
+		t.Errorf("%d of %d are complete, want some of the 16 that had a slot", traced, n)
+	}
+	d.balance()
+}

@@ -71,9 +71,9 @@ func OpenReader(m Memory) (*Reader, error) {
 		return nil, err
 	}
 	r.online = online
-	// Half of the slots lie in the rings, so that no CPU runs dry while
-	// another has plenty; the rest is handed out as it is needed.
-	r.target = uint32(min(freeRoom, max(1, m.NumSlots/(2*len(online)))))
+	// An eighth of the slots lie in the rings, the rest is handed out as it is
+	// needed: what lies in one CPU's ring is of no use to the others.
+	r.target = uint32(min(freeRoom, max(1, m.NumSlots/(8*len(online)))))
 	r.state = make([]slotState, m.NumSlots)
 	r.taken = make([]uint32, m.NumCPU)
 	for lane := range r.lost {
