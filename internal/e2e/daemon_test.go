@@ -72,14 +72,31 @@ func start(t testing.TB, args ...string) *daemon {
 
 func startWith(t testing.TB, args ...string) *daemon {
 	t.Helper()
-	ready := filepath.Join(t.TempDir(), "ready")
+	return startAs(t, &syscall.SysProcAttr{}, args...)
+}
+
+// startAs runs lifetrace with a process's attributes.
+func startAs(t testing.TB, attr *syscall.SysProcAttr, args ...string) *daemon {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "lifetrace-ready-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if attr.Credential != nil {
+		if err := os.Chown(dir, int(attr.Credential.Uid), int(attr.Credential.Gid)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ready := filepath.Join(dir, "ready")
 	d := &daemon{t: t}
 	d.cmd = exec.Command(build(t), append([]string{
 		"run", "--listen=127.0.0.1:0", "--admin=127.0.0.1:0", "--ready-file=" + ready,
 	}, args...)...)
 	d.cmd.Stdout, d.cmd.Stderr = &d.out, &d.errs
 	// The daemon must not outlive a test binary that is killed.
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	attr.Pdeathsig = syscall.SIGKILL
+	d.cmd.SysProcAttr = attr
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/lifetrace/lifetrace/internal/probes/probetest"
 	"github.com/lifetrace/lifetrace/internal/timeline"
 )
 
@@ -101,6 +102,31 @@ func TestNoPermission(t *testing.T) {
 		if !strings.Contains(line, "permission denied") || !strings.Contains(line, "--listen") {
 			t.Errorf("%q does not say permission denied, nor what to do", line)
 		}
+	}
+}
+
+// Two capabilities are enough for a user without any right but those; the SYN
+// is derived then, and says so.
+func TestWithTwoCapabilities(t *testing.T) {
+	probetest.Require(t)
+	attr := nobody(t)
+	const perfmon, bpf = 38, 39
+	attr.AmbientCaps = []uintptr{perfmon, bpf}
+	d := startAs(t, attr)
+	if !strings.Contains(d.errs.String(), "CAP_NET_ADMIN") {
+		t.Errorf("it does not say what is missing:\n%s", d.errs.String())
+	}
+	c := d.dial()
+	c.send(get("/users/1"))
+	c.response()
+	c.Close()
+	tl := d.timelines(c.peer, 1)[0]
+	complete(t, tl)
+	if m := tl.Marks[0]; m.Name != "tcp.syn" || m.Source != timeline.Derived {
+		t.Errorf("it begins with %+v, want a derived SYN", m)
+	}
+	if s := tl.Spans[0]; s.Name != "tcp.handshake" || s.Detail == nil || !s.Detail.Derived {
+		t.Errorf("it begins with %+v, want a derived handshake", s)
 	}
 }
 

@@ -169,6 +169,9 @@ func (p *Probes) createMaps(spec *ebpf.CollectionSpec, o Options) error {
 // attach loads one program, by itself, so that a kernel that refuses it still
 // gets the others.
 func (p *Probes) attach(spec *ebpf.CollectionSpec, h Hook) error {
+	if h.Attach == SockOps && !HasNetAdmin() {
+		return fmt.Errorf("%w: it needs CAP_NET_ADMIN", ErrNotPermitted)
+	}
 	one := spec.Copy()
 	for name := range one.Programs {
 		if name != h.Program {
