@@ -6,7 +6,13 @@ package http1
 // zeros count.
 const maxChunkDigits = 15
 
-// content takes a step in content (RFC 9112, 6 and 7.1).
+// content takes a step in content (RFC 9112, 6), which is a number of bytes or
+// chunked (RFC 9112, 7.1):
+//
+//	chunked-body = *( chunk-size [ chunk-ext ] CRLF chunk-data CRLF )
+//	               1*"0" [ chunk-ext ] CRLF trailer-section CRLF
+//
+// States that end a chunk's data leave the switch, to end the chunk.
 func (p *Parser) content(b []byte, i int, h Handler) (int, *Error) {
 	c := b[i]
 	switch p.state {
@@ -16,29 +22,23 @@ func (p *Parser) content(b []byte, i int, h Handler) (int, *Error) {
 			p.complete(i, h)
 		}
 		return i, nil
-	case stChunkSize:
-		return p.takeChunkSize(c, i)
+	case stBodyEOF:
+		p.call(i)
+		h.OnBody(b[i:])
+		return len(b), nil
+	case stChunkSize, stChunkSizeSpace:
+		return p.takeChunkSize(c, i, h)
 	case stExtName, stExtValue, stExtToken, stExtQuoted, stExtEscape, stExtQuotedEnd:
-		if p.ext == p.lim.ChunkExt {
-			return i, errChunkExtLong
-		}
-		p.ext++
-		return p.takeChunkExt(c, i)
+		return p.extension(b, i, h)
 	case stChunkLF:
 		if c != '\n' {
-			return i, errChunkLF
+			if !p.allows(LenientOptionalLFAfterCR) {
+				return i, errChunkLF
+			}
+			i-- // the CR was enough, and the byte is the chunk's
 		}
-		i++
-		p.call(i)
-		h.OnChunkHeader(p.left)
-		p.digits = 0
-		p.state = stChunkData
-		if p.left == 0 {
-			p.trailer = true
-			p.fields = 0
-			p.state = stFieldStart
-		}
-		return i, nil
+		p.beginChunk(i+1, h)
+		return i + 1, nil
 	case stChunkData:
 		i = p.takeData(b, i, h)
 		if p.left == 0 {
@@ -46,23 +46,30 @@ func (p *Parser) content(b []byte, i int, h Handler) (int, *Error) {
 		}
 		return i, nil
 	case stChunkDataCR:
-		if c != '\r' {
+		switch {
+		case c == '\r':
+			p.state = stChunkDataLF
+			return i + 1, nil
+		case c == '\n' && p.allows(LenientOptionalCRBeforeLF):
+			i++
+		case !p.allows(LenientOptionalCRLFAfterChunk):
 			return i, errChunkDataCR
 		}
-		p.state = stChunkDataLF
-		return i + 1, nil
 	case stChunkDataLF:
-		if c != '\n' {
+		switch {
+		case c == '\n':
+			i++
+		case !p.allows(LenientOptionalLFAfterCR):
 			return i, errChunkDataLF
 		}
-		p.call(i + 1)
-		h.OnChunkComplete()
-		p.state = stChunkSize
-		return i + 1, nil
 	}
+	p.call(i)
+	h.OnChunkComplete()
+	p.state = stChunkSize
 	return i, nil
 }
 
+// takeData calls back what there is of the content or of a chunk.
 func (p *Parser) takeData(b []byte, i int, h Handler) int {
 	n := int(min(uint64(len(b)-i), p.left))
 	p.left -= uint64(n)
@@ -71,8 +78,10 @@ func (p *Parser) takeData(b []byte, i int, h Handler) int {
 	return i + n
 }
 
-func (p *Parser) takeChunkSize(c byte, i int) (int, *Error) {
-	if d := unhex(c); d >= 0 {
+// takeChunkSize takes a byte of a chunk's size, or the one behind it. Signs, 0x
+// and whitespace are what some number parsers take and others do not.
+func (p *Parser) takeChunkSize(c byte, i int, h Handler) (int, *Error) {
+	if d := unhex(c); d >= 0 && p.state == stChunkSize {
 		if p.digits == maxChunkDigits {
 			return i, errChunkSize
 		}
@@ -85,63 +94,29 @@ func (p *Parser) takeChunkSize(c byte, i int) (int, *Error) {
 		return i, errChunkSize
 	case c == '\r':
 		p.state = stChunkLF
+	case c == '\n' && p.allows(LenientOptionalCRBeforeLF):
+		p.beginChunk(i+1, h)
 	case c == ';':
 		p.state = stExtName
 		p.digits = 0 // now counts the name's bytes
+	case c == ' ' && p.allows(LenientSpacesAfterChunkSize):
+		p.state = stChunkSizeSpace
 	default: // whitespace too, which RFC 9112, 7.1.1 lets a recipient refuse
 		return i, errChunkSize
 	}
 	return i + 1, nil
 }
 
-// takeChunkExt takes a byte of chunk-ext: *( ";" name [ "=" token-or-quoted ] ).
-// Their bytes are checked and otherwise ignored, as nobody knows any.
-func (p *Parser) takeChunkExt(c byte, i int) (int, *Error) {
-	token := classes[c]&tokenChar != 0
-	switch p.state {
-	case stExtName, stExtToken:
-		switch {
-		case token:
-			p.digits++
-			return i + 1, nil
-		case p.digits == 0:
-			return i, errChunkExt
-		case c == '=' && p.state == stExtName:
-			p.state = stExtValue
-			return i + 1, nil
-		}
-	case stExtValue:
-		switch {
-		case token:
-			p.state = stExtToken
-		case c == '"':
-			p.state = stExtQuoted
-		default:
-			return i, errChunkExt
-		}
-		return i + 1, nil
-	case stExtQuoted, stExtEscape:
-		switch {
-		case classes[c]&valueChar == 0:
-			return i, errChunkExt
-		case p.state == stExtEscape:
-			p.state = stExtQuoted
-		case c == '\\':
-			p.state = stExtEscape
-		case c == '"':
-			p.state = stExtQuotedEnd
-		}
-		return i + 1, nil
+// beginChunk is called behind the line of a chunk's size. The trailer section
+// has limits of its own, equal to those of the head.
+func (p *Parser) beginChunk(i int, h Handler) {
+	p.call(i)
+	h.OnChunkHeader(p.left)
+	p.digits = 0
+	p.state = stChunkData
+	if p.left == 0 {
+		p.trailer = true
+		p.fields = 0
+		p.state = stFieldStart
 	}
-	// After a name or a value.
-	switch c {
-	case ';':
-		p.state = stExtName
-		p.digits = 0
-	case '\r':
-		p.state = stChunkLF
-	default:
-		return i, errChunkExt
-	}
-	return i + 1, nil
 }

@@ -26,6 +26,7 @@ const (
 	InvalidChunkSize
 	ChunkExtensionsOverflow
 	InvalidTrailer
+	InvalidStatus
 	ClosedConnection
 	InvalidEOFState
 	numCodes
@@ -36,7 +37,7 @@ var codeNames = [numCodes]string{
 	"INVALID_VERSION", "UNKNOWN_VERSION", "INVALID_HEADER_TOKEN", "INVALID_HEADER_VALUE", "HEADER_OVERFLOW",
 	"INVALID_HOST", "INVALID_CONTENT_LENGTH", "UNEXPECTED_CONTENT_LENGTH", "INVALID_TRANSFER_ENCODING",
 	"UNKNOWN_TRANSFER_ENCODING", "INVALID_CHUNK_SIZE", "CHUNK_EXTENSIONS_OVERFLOW", "INVALID_TRAILER",
-	"CLOSED_CONNECTION", "INVALID_EOF_STATE",
+	"INVALID_STATUS", "CLOSED_CONNECTION", "INVALID_EOF_STATE",
 }
 
 func (c Code) String() string {
@@ -51,7 +52,8 @@ func (c Code) String() string {
 type Error struct {
 	Code   Code
 	Reason string
-	// Status is the HTTP status that answers the request.
+	// Status is the HTTP status that answers the request. A gateway answers
+	// 502 whatever is wrong with a response.
 	Status int
 }
 
@@ -59,8 +61,8 @@ func (e *Error) Error() string { return e.Reason }
 
 // The errors.
 var (
-	errStartLF       = &Error{LFExpected, "bare CR before the request line", 400}
-	errStartCR       = &Error{CRExpected, "bare LF before the request line", 400}
+	errStartLF       = &Error{LFExpected, "bare CR before the start line", 400}
+	errStartCR       = &Error{CRExpected, "bare LF before the start line", 400}
 	errMethod        = &Error{InvalidMethod, "invalid character in the method", 400}
 	errMethodUnknown = &Error{UnknownMethod, "unknown method", 501}
 	errURL           = &Error{InvalidURL, "invalid request target", 400}
@@ -68,11 +70,15 @@ var (
 	errVersion       = &Error{InvalidVersion, "invalid HTTP version", 400}
 	errVersionOther  = &Error{UnknownVersion, "HTTP version not supported", 505}
 	errLineCR        = &Error{CRExpected, "missing CR after the version", 400}
+	errStatus        = &Error{InvalidStatus, "invalid status code", 502}
+	errReason        = &Error{InvalidStatus, "invalid character in the reason phrase", 502}
+	errStatusLF      = &Error{LFExpected, "missing LF after the reason phrase", 502}
 	errLineLF        = &Error{LFExpected, "missing LF after the version", 400}
 	errName          = &Error{InvalidHeaderToken, "invalid character in a field name", 400}
 	errNameEmpty     = &Error{InvalidHeaderToken, "empty field name", 400}
 	errFold          = &Error{InvalidHeaderToken, "line folding", 400}
 	errValue         = &Error{InvalidHeaderValue, "invalid character in a field value", 400}
+	errValueCR       = &Error{CRExpected, "missing CR after a field value", 400}
 	errValueLF       = &Error{LFExpected, "missing LF after a field value", 400}
 	errHeadLF        = &Error{LFExpected, "missing LF after the field section", 400}
 	errHeadLong      = &Error{HeaderOverflow, "field section too long", 431}

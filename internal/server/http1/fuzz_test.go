@@ -12,30 +12,36 @@ import (
 	"testing"
 )
 
-// FuzzSplit checks that the pieces a stream comes in do not matter.
+// FuzzSplit checks that the pieces a stream comes in do not matter, whatever is
+// let pass.
 func FuzzSplit(f *testing.F) {
 	for _, tt := range refused {
 		if len(tt.in) < 1000 {
-			f.Add([]byte(tt.in), uint16(len(tt.in)/2), uint16(7))
+			f.Add([]byte(tt.in), uint16(len(tt.in)/2), uint16(7), uint16(0), false)
+			f.Add([]byte(tt.in), uint16(9), uint16(1), uint16(1<<13-1), false)
 		}
 	}
-	f.Add([]byte(browserHead+post("5;a=\"\\b\";c\r\nhello\r\n0\r\nX: y\r\n\r\n")), uint16(40), uint16(400))
-	f.Add([]byte("\r\nOPTIONS * HTTP/1.0\r\nConnection: x, Keep-Alive ,close\r\n\r\n\r\n"), uint16(3), uint16(20))
+	f.Add([]byte(browserHead+post("5;a=\"\\b\";c\r\nhello\r\n0\r\nX: y\r\n\r\n")), uint16(40), uint16(400), uint16(0), false)
+	f.Add([]byte("\r\nOPTIONS * HTTP/1.0\r\nConnection: x, Keep-Alive ,close\r\n\r\n\r\n"), uint16(3), uint16(20), uint16(0), false)
+	f.Add([]byte("GET / HTTP/1.1\r\nX : a\r\n\tb\r\nConnection:\r\n close\r\n\r\n"), uint16(20), uint16(3), uint16(LenientHeaders|LenientHost), false)
+	f.Add([]byte("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 200\r\nConnection: keep-alive\r\n\r\nabc"), uint16(20), uint16(8), uint16(0), true)
+	f.Add([]byte("HTTP/1.1 204 \r\n\r\nHTTP/1.1 404 Not Found\r\nTransfer-Encoding: a, chunked\r\n\r\n0\r\n\r\n"), uint16(13), uint16(8), uint16(0), true)
 	lim := Limits{Head: 600, Target: 80, Fields: 12, ChunkExt: 30}
-	f.Fuzz(func(t *testing.T, in []byte, a, b uint16) {
+	f.Fuzz(func(t *testing.T, in []byte, a, b, allow uint16, responses bool) {
 		if len(in) > 2000 {
 			return
 		}
-		whole := parse(lim, false, in)
+		s := stream{lim, Leniency(allow), responses}
+		whole := parse(s, false, in)
 		i := int(a) % (len(in) + 1)
 		j := i + int(b)%(len(in)-i+1)
-		if got := parse(lim, false, in[:i], in[i:j], in[j:]); got != whole {
+		if got := parse(s, false, in[:i], in[i:j], in[j:]); got != whole {
 			t.Fatalf("split at %d and %d:\n%s\nwant\n%s", i, j, got, whole)
 		}
-		if got := parseBytes(lim, in); got != whole {
+		if got := parseBytes(s, in); got != whole {
 			t.Fatalf("byte by byte:\n%s\nwant\n%s", got, whole)
 		}
-		if got := parse(lim, true, in); got != whole {
+		if got := parse(s, true, in); got != whole {
 			t.Fatalf("pausing:\n%s\nwant\n%s", got, whole)
 		}
 	})

@@ -7,8 +7,10 @@ package http1
 // byte, or, in callbacks without one, the offset after the last byte that
 // belongs to what they report.
 type Handler interface {
-	// OnMessageBegin: the first byte of a request line. Offset is its own.
+	// OnMessageBegin: the first byte of a request line or a status line.
+	// Offset is its own.
 	OnMessageBegin()
+	// OnMethod and OnURL are for requests; see StatusHandler.
 	OnMethod(m Method)
 	// OnURL has a part of the request target; end is true with the last one,
 	// which may be empty.
@@ -26,8 +28,16 @@ type Handler interface {
 	// OnChunkHeader: a chunk of that size follows; 0 is the last one.
 	OnChunkHeader(size uint64)
 	OnChunkComplete()
-	// OnMessageComplete: the request is complete.
+	// OnMessageComplete: the request or response is complete.
 	OnMessageComplete()
+}
+
+// ExtensionHandler is what a Handler may implement too, to be told of chunk
+// extensions. They come before the OnChunkHeader of their chunk, in parts as
+// OnURL. A quoted value keeps its quotes.
+type ExtensionHandler interface {
+	OnChunkExtensionName(b []byte, end bool)
+	OnChunkExtensionValue(b []byte, end bool)
 }
 
 // Limits bound what a parser takes.
@@ -66,6 +76,8 @@ const (
 	stTargetStart
 	stTarget
 	stVersion
+	stStatus
+	stReason
 	stLineLF
 	// The field section or the trailer section.
 	stFieldStart
@@ -73,10 +85,13 @@ const (
 	stValueStart
 	stValue
 	stValueLF
+	stFold
 	stHeadLF
 	// The content.
 	stBody
+	stBodyEOF
 	stChunkSize
+	stChunkSizeSpace
 	stExtName
 	stExtValue
 	stExtToken
@@ -92,47 +107,64 @@ const (
 	stDead
 )
 
-// Parser parses the requests of one connection. Init makes it ready.
+// Parser parses the requests of one connection, or the responses. Init or
+// InitResponses makes it ready.
 type Parser struct {
-	lim    Limits
-	state  state
-	paused bool
-	err    *Error
+	lim     Limits
+	lenient Leniency
+	state   state
+	paused  bool
+	// response: these are responses, else requests.
+	response bool
+	// sectionEnd is set by the step that takes a section's last byte.
+	sectionEnd bool
+	err        *Error
 	// base is the offset of the present chunk's first byte, at that of the
 	// present callback.
 	base, at uint64
+	head     int // bytes of the present section so far, the request line included
 
+	// message is reset for each request; what follows it needs no reset.
+	message
+	token    [18]byte   // the first tokenLen bytes of a method or name that chunks share
+	value    valueState // of field, unless it is otherField
+	valueEnd uint64     // offset behind the value's last byte
+}
+
+// message is what is known of the present request.
+type message struct {
 	// The request line.
-	method       Method
-	token        [18]byte // method or field name that chunks share, lower case for names
-	tokenLen     int      // may exceed len(token): then it is no name that matters
+	tokenLen     int // may exceed len(token): then it is no name that matters
 	targetLen    int
+	method       Method
 	first        byte  // of the target
 	scheme       uint8 // how far it has come in absolute form
-	versionIndex int
+	versionIndex uint8
 	major, minor uint8
+	status       uint16 // of a response
 
 	// The field section.
-	head      int // bytes of it so far, the request line included
-	fields    int
 	field     field
-	hosts     int
-	lengths   int
-	codings   int
-	value     valueState
+	valueSeen bool // the value has bytes other than leading whitespace
+	nameSpace bool // a name had a space (LenientHeaders)
 	close     bool // Connection: close
 	keepAlive bool // Connection: keep-alive
 	upgrade   bool // Connection: upgrade
+	protocol  bool // an Upgrade field
 	trailer   bool
-	// sectionEnd is set by the step that takes a section's last byte.
-	sectionEnd bool
+	fields    int
+	hosts     int
+	lengths   int
+	codings   int
 
 	// The content.
-	length  uint64 // Content-Length
-	left    uint64 // of it or of the chunk
-	digits  int
-	ext     int
-	chunked bool
+	chunked  bool
+	untilEOF bool
+	skip     bool
+	digits   int
+	ext      int
+	length   uint64 // Content-Length
+	left     uint64 // of it or of the chunk
 }
 
 // Init makes p ready for the first byte of a connection. Zero limits mean the
@@ -146,13 +178,20 @@ func (p *Parser) Offset() uint64 { return p.at }
 // Method returns the method of the present request, 0 before it is known.
 func (p *Parser) Method() Method { return p.method }
 
-// HasContent reports, from OnHeadersComplete on, whether content follows.
-func (p *Parser) HasContent() bool { return p.chunked || p.length > 0 }
+// HasContent reports, from OnHeadersComplete on, whether content follows, or may
+// follow if only the end of the stream can tell.
+func (p *Parser) HasContent() bool {
+	return !p.skip && !p.bare() && (p.chunked || p.untilEOF || p.length > 0)
+}
 
-// Chunked reports whether the content is chunked.
-func (p *Parser) Chunked() bool { return p.chunked }
+// SkipBody is for a callback of OnHeadersComplete: the request ends with its
+// head whatever its framing says, as that of a CONNECT does.
+func (p *Parser) SkipBody() { p.skip = true }
 
-// ContentLength returns the length of content that is not chunked.
+// Chunked reports whether there is content that is chunked.
+func (p *Parser) Chunked() bool { return p.chunked && p.HasContent() }
+
+// ContentLength returns the value of Content-Length, 0 without one.
 func (p *Parser) ContentLength() uint64 { return p.length }
 
 // KeepAlive reports, from OnHeadersComplete on, whether the client lets the
@@ -174,12 +213,13 @@ func (p *Parser) Idle() bool { return p.state == stStart || p.state == stClosed 
 func (p *Parser) Pause() { p.paused = true }
 
 // Finish says that no byte will follow. It returns an error if that is within
-// a request.
+// a request. Content that lasts until there is complete then, without a
+// callback.
 func (p *Parser) Finish() *Error {
 	switch {
 	case p.state == stDead:
 		return p.err
-	case p.state == stStart || p.state == stClosed:
+	case p.state == stStart || p.state == stClosed || p.state == stBodyEOF:
 		return nil
 	}
 	return p.fail(errEOF)
@@ -198,7 +238,7 @@ func (p *Parser) Execute(b []byte, h Handler) (int, *Error) {
 			i, err = p.section(b, i, h)
 		case p.state <= stChunkDataLF:
 			i, err = p.content(b, i, h)
-		case p.state == stClosed && (b[i] == '\r' || b[i] == '\n'):
+		case p.state == stClosed && (b[i] == '\r' || b[i] == '\n' || p.allows(LenientDataAfterClose)):
 			i++
 		case p.state == stClosed:
 			err = errClosed
@@ -224,17 +264,22 @@ func (p *Parser) fail(err *Error) *Error {
 	return err
 }
 
-// section takes a step in a head or a trailer section, and no byte beyond what
-// its limit allows, so that the limit strikes at the same byte however the
+// section takes a head or a trailer section as far as b goes, and no byte beyond
+// what its limit allows, so that the limit strikes at the same byte however the
 // stream is split.
 func (p *Parser) section(b []byte, i int, h Handler) (int, *Error) {
 	b = b[:min(len(b), i+p.lim.Head-p.head)]
 	from := i
 	var err *Error
-	if p.state <= stLineLF {
+	switch {
+	case p.state > stLineLF:
+	case p.response:
+		i, err = p.statusLine(b, i, h)
+	default:
 		i, err = p.requestLine(b, i, h)
-	} else {
-		i, err = p.fieldLine(b, i, h)
+	}
+	if err == nil && p.state > stLineLF {
+		i, err = p.fieldLines(b, i, h)
 	}
 	if err != nil {
 		return i, err

@@ -3,6 +3,7 @@
 package http1
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,21 +17,22 @@ import (
 func TestTranscripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/transcripts", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
-			if d.Cmd != "parse" {
+			if d.Cmd != "parse" && d.Cmd != "parse-responses" {
 				t.Fatalf("unknown command %q", d.Cmd)
 			}
-			lim := limitsOf(t, d)
+			s := streamOf(t, d)
+			s.responses = d.Cmd == "parse-responses"
 			in := []byte(unquote(t, d.Input))
-			got := parse(lim, false, in)
+			got := parse(s, false, in)
 			for i := range in {
-				if split := parse(lim, false, in[:i], in[i:]); split != got {
+				if split := parse(s, false, in[:i], in[i:]); split != got {
 					t.Errorf("%s: split at %d:\n%s\nwant\n%s", d.Pos, i, split, got)
 				}
 			}
-			if single := parseBytes(lim, in); single != got {
+			if single := parseBytes(s, in); single != got {
 				t.Errorf("%s: byte by byte:\n%s\nwant\n%s", d.Pos, single, got)
 			}
-			if paused := parse(lim, true, in); paused != got {
+			if paused := parse(s, true, in); paused != got {
 				t.Errorf("%s: pausing:\n%s\nwant\n%s", d.Pos, paused, got)
 			}
 			return got
@@ -38,22 +40,30 @@ func TestTranscripts(t *testing.T) {
 	})
 }
 
-func limitsOf(t *testing.T, d *datadriven.TestData) (lim Limits) {
+func streamOf(t *testing.T, d *datadriven.TestData) (s stream) {
 	for _, arg := range d.CmdArgs {
 		switch arg.Key {
 		case "head":
-			d.ScanArgs(t, "head", &lim.Head)
+			d.ScanArgs(t, "head", &s.limits.Head)
 		case "target":
-			d.ScanArgs(t, "target", &lim.Target)
+			d.ScanArgs(t, "target", &s.limits.Target)
 		case "fields":
-			d.ScanArgs(t, "fields", &lim.Fields)
+			d.ScanArgs(t, "fields", &s.limits.Fields)
 		case "ext":
-			d.ScanArgs(t, "ext", &lim.ChunkExt)
+			d.ScanArgs(t, "ext", &s.limits.ChunkExt)
+		case "allow":
+			for _, name := range arg.Vals {
+				l, ok := leniencies["lenient-"+name]
+				if !ok {
+					t.Fatalf("unknown leniency %q", name)
+				}
+				s.allow |= l
+			}
 		default:
 			t.Fatalf("unknown argument %q", arg.Key)
 		}
 	}
-	return lim
+	return s
 }
 
 // refused are requests that must not be accepted, with the status that answers
@@ -94,6 +104,7 @@ var refused = []struct {
 	{"version in lower case", "GET / http/1.1\r\nHost: a\r\n\r\n", 400},
 	{"other protocol", "GET / ICAP/1.1\r\nHost: a\r\n\r\n", 400},
 	{"long version", "GET / HTTP/1.10\r\nHost: a\r\n\r\n", 400},
+	{"letter as version", "GET / HTTP/1.x\r\nHost: a\r\n\r\n", 400},
 	{"short version", "GET / HTTP/1\r\nHost: a\r\n\r\n", 400},
 	{"HTTP/2", "GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505},
 	{"HTTP/0.9", "GET / HTTP/0.9\r\nHost: a\r\n\r\n", 505},
@@ -189,15 +200,15 @@ func TestRefused(t *testing.T) {
 			if n > len(tt.in) {
 				t.Errorf("refused at %d only, in what follows the request of %d bytes", n, len(tt.in))
 			}
-			whole := parse(Limits{}, false, in)
+			whole := parse(stream{}, false, in)
 			if strings.Contains(whole, "message complete") {
 				t.Errorf("a request was completed:\n%s", whole)
 			}
-			if got := parseBytes(Limits{}, in); got != whole {
+			if got := parseBytes(stream{}, in); got != whole {
 				t.Errorf("byte by byte:\n%s\nwant\n%s", got, whole)
 			}
 			for i := range min(len(in), 300) {
-				if got := parse(Limits{}, false, in[:i], in[i:]); got != whole {
+				if got := parse(stream{}, false, in[:i], in[i:]); got != whole {
 					t.Fatalf("split at %d:\n%s\nwant\n%s", i, got, whole)
 				}
 			}
@@ -214,7 +225,7 @@ func TestMethods(t *testing.T) {
 		if m == CONNECT {
 			target = "a:443"
 		}
-		got := parse(Limits{}, false, []byte(m.String()+" "+target+" HTTP/1.1\r\nHost: a\r\n\r\n"))
+		got := parse(stream{}, false, []byte(m.String()+" "+target+" HTTP/1.1\r\nHost: a\r\n\r\n"))
 		if !strings.Contains(got, "method "+m.String()) || !strings.Contains(got, "message complete") {
 			t.Errorf("%s:\n%s", m, got)
 		}
@@ -241,6 +252,77 @@ func TestEveryCodeHasAName(t *testing.T) {
 	}
 }
 
+// trailers counts fields of heads and of trailer sections.
+type trailers struct {
+	nothing
+	p             *Parser
+	head, trailer int
+}
+
+func (f *trailers) OnHeaderField([]byte, bool) {
+	if f.p.Trailer() {
+		f.trailer++
+	} else {
+		f.head++
+	}
+}
+
+func TestTrailer(t *testing.T) {
+	var p Parser
+	p.Init(Limits{})
+	f := &trailers{p: &p}
+	in := post("1\r\na\r\n0\r\nX: y\r\nUpgrade: z\r\n\r\n")
+	if _, err := p.Execute([]byte(in+in), f); err != nil || f.head != 4 || f.trailer != 4 {
+		t.Fatalf("%d fields of heads, %d of trailer sections, error %v", f.head, f.trailer, err)
+	}
+}
+
+// skipper ends each request with its head.
+type skipper struct {
+	nothing
+	p        *Parser
+	complete []uint64
+}
+
+func (s *skipper) OnHeadersComplete() { s.p.SkipBody() }
+func (s *skipper) OnMessageComplete() { s.complete = append(s.complete, s.p.Offset()) }
+
+func TestSkipBody(t *testing.T) {
+	const sized = "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"
+	var p Parser
+	p.Init(Limits{})
+	s := &skipper{p: &p}
+	if _, err := p.Execute([]byte(sized+post("")+sized), s); err != nil {
+		t.Fatal(err)
+	}
+	one, two := uint64(len(sized)), uint64(len(sized+post("")))
+	if want := []uint64{one, two, one + two}; !slices.Equal(s.complete, want) {
+		t.Fatalf("requests end at %d, want %d", s.complete, want)
+	}
+}
+
+// A member of Connection that is two words is not the option that one of them
+// would be.
+func TestConnectionOptionIsOneWord(t *testing.T) {
+	for _, value := range []string{"close a", "a close", "close\ta, b"} {
+		for _, in := range []string{value, " " + value + " "} {
+			got := parse(stream{}, false, []byte("GET / HTTP/1.1\r\nHost: a\r\nConnection:"+in+"\r\n\r\n"))
+			if !strings.Contains(got, "keep_alive=true") {
+				t.Errorf("%q:\n%s", in, got)
+			}
+		}
+	}
+}
+
+func TestErrorStays(t *testing.T) {
+	var p Parser
+	p.Init(Limits{})
+	_, err := p.Execute([]byte("GET  "), nothing{})
+	if err == nil || err.Error() != "invalid request target" || p.Finish() != err || p.Idle() {
+		t.Fatalf("error %v, then %v, idle %v", err, p.Finish(), p.Idle())
+	}
+}
+
 func TestIdle(t *testing.T) {
 	var p Parser
 	p.Init(Limits{})
@@ -258,12 +340,18 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-const browserHead = "GET /wp-content/uploads/2010/03/hello-kitty-darth-vader-pink.jpg HTTP/1.1\r\n" +
-	"Host: www.example.com\r\n" +
-	"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n" +
-	"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n" +
-	"Accept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate\r\nConnection: keep-alive\r\n" +
-	"Cookie: a=0123456789abcdef0123456789abcdef; b=0123456789abcdef0123456789abcdef\r\n\r\n"
+// browserHead has 662 bytes and curlHead 85.
+const (
+	browserHead = "GET /assets/catalogue/2026/autumn/blue-kettle-large.jpg?width=1280&format=webp HTTP/1.1\r\n" +
+		"Host: www.example.com\r\n" +
+		"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n" +
+		"Accept: image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5\r\n" +
+		"Accept-Language: en-GB,en;q=0.7,de;q=0.3\r\nAccept-Encoding: gzip, deflate, br\r\n" +
+		"Referer: http://www.example.com/catalogue/2026/autumn/\r\nConnection: keep-alive\r\n" +
+		"Cookie: session=0123456789abcdef0123456789abcdef; theme=dark; basket=0123456789abcdef; consent=01234567890123456789012345678901234567890123456789012345678901234567890\r\n" +
+		"If-None-Match: \"68f0a1b2-1c3d5\"\r\nCache-Control: max-age=0\r\n\r\n"
+	curlHead = "GET /users/42 HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n\r\n"
+)
 
 // nothing takes callbacks and does nothing.
 type nothing struct{}
@@ -299,24 +387,14 @@ func TestParserAllocatesNothing(t *testing.T) {
 	}
 }
 
-func BenchmarkBrowserHead(b *testing.B) {
-	var p Parser
-	p.Init(Limits{})
-	var h Handler = nothing{}
-	in := []byte(browserHead)
-	b.SetBytes(int64(len(in)))
-	for b.Loop() {
-		if _, err := p.Execute(in, h); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
+func BenchmarkBrowserHead(b *testing.B) { benchmarkHead(b, browserHead) }
+func BenchmarkCurlHead(b *testing.B)    { benchmarkHead(b, curlHead) }
 
-func BenchmarkCurlHead(b *testing.B) {
+func benchmarkHead(b *testing.B, head string) {
 	var p Parser
 	p.Init(Limits{})
 	var h Handler = nothing{}
-	in := []byte("GET /users/42 HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n\r\n")
+	in := []byte(head)
 	b.SetBytes(int64(len(in)))
 	for b.Loop() {
 		if _, err := p.Execute(in, h); err != nil {

@@ -30,6 +30,11 @@ func (r *recorder) part(kind string, b []byte, end bool) {
 		r.kind, r.from = kind, r.p.Offset()
 	}
 	if at := r.from + uint64(len(r.span)); len(b) > 0 && r.p.Offset() != at {
+		if r.p.allows(LenientHeaders) && kind == "header_value" { // a folded line
+			r.flush()
+			r.kind, r.from, r.span = kind, r.p.Offset(), append(r.span, b...)
+			return
+		}
 		r.log = append(r.log, fmt.Sprintf("WRONG %s part at %d, want %d", kind, r.p.Offset(), at))
 	}
 	r.span = append(r.span, b...)
@@ -49,6 +54,7 @@ func (r *recorder) OnMessageBegin()              { r.add("message begin") }
 func (r *recorder) OnMethod(m Method)            { r.add("method %s", m) }
 func (r *recorder) OnURL(b []byte, end bool)     { r.part("url", b, end) }
 func (r *recorder) OnVersion(major, minor uint8) { r.add("version %d.%d", major, minor) }
+func (r *recorder) OnStatus(b []byte, end bool)  { r.part("status", b, end) }
 func (r *recorder) OnHeaderField(b []byte, end bool) {
 	r.part("header_field", b, end)
 }
@@ -62,10 +68,23 @@ func (r *recorder) OnHeadersComplete() {
 	switch {
 	case r.p.Chunked():
 		length = "chunked"
+	case r.p.untilEOF:
+		length = "until EOF"
 	case r.p.HasContent():
 		length = fmt.Sprint(r.p.ContentLength())
 	}
+	if r.p.Status() != 0 {
+		length += fmt.Sprintf(" status=%d", r.p.Status())
+	}
 	r.add("headers complete content=%s keep_alive=%v upgrade=%v", length, r.p.KeepAlive(), r.p.Upgrade())
+}
+
+func (r *recorder) OnChunkExtensionName(b []byte, end bool) {
+	r.part("chunk_extension_name", b, end)
+}
+
+func (r *recorder) OnChunkExtensionValue(b []byte, end bool) {
+	r.part("chunk_extension_value", b, end)
 }
 
 func (r *recorder) OnBody(b []byte)           { r.part("body", b, false) }
@@ -78,11 +97,22 @@ func (r *recorder) OnMessageComplete() {
 	}
 }
 
+// stream says how a stream is parsed.
+type stream struct {
+	limits    Limits
+	allow     Leniency
+	responses bool
+}
+
 // parse runs the pieces of a stream through a fresh parser and returns the
 // record, with the error or what Finish says at its end.
-func parse(lim Limits, pause bool, pieces ...[]byte) string {
+func parse(s stream, pause bool, pieces ...[]byte) string {
 	var p Parser
-	p.Init(lim)
+	p.Init(s.limits)
+	if s.responses {
+		p.InitResponses(s.limits)
+	}
+	p.Allow(s.allow)
 	r := &recorder{p: &p, pause: pause}
 	for _, b := range pieces {
 		for {
@@ -112,10 +142,10 @@ func parse(lim Limits, pause bool, pieces ...[]byte) string {
 }
 
 // parseBytes feeds a stream byte by byte.
-func parseBytes(lim Limits, b []byte) string {
+func parseBytes(s stream, b []byte) string {
 	pieces := make([][]byte, len(b))
 	for i := range b {
 		pieces[i] = b[i : i+1]
 	}
-	return parse(lim, false, pieces...)
+	return parse(s, false, pieces...)
 }

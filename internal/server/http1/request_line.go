@@ -2,58 +2,83 @@
 
 package http1
 
-// requestLine takes a step in a request line (RFC 9112, 3): one SP between its
-// parts and CRLF at its end, nothing else.
+// requestLine takes a request line (RFC 9112, 3):
+//
+//	request-line = method SP request-target SP HTTP-version CRLF
+//
+// One SP and nothing else: RFC 9112 lets a recipient take any whitespace, and
+// two that do it differently see different targets.
 func (p *Parser) requestLine(b []byte, i int, h Handler) (int, *Error) {
-	c := b[i]
-	switch p.state {
-	case stStart:
-		switch {
-		case c == '\r': // an empty line before it is let pass (RFC 9112, 2.2)
-			p.state = stStartLF
-			return i + 1, nil
-		case c == '\n':
-			return i, errStartCR
-		case classes[c]&tokenChar == 0:
-			return i, errMethod
+	for i < len(b) && p.state <= stLineLF {
+		var err *Error
+		switch p.state {
+		case stStart, stStartLF:
+			i, err = p.takeStart(b[i], i, h)
+		case stMethod:
+			i, err = p.takeMethod(b, i, h)
+		case stTargetStart:
+			if !p.targetMayBegin(b[i]) {
+				return i, errURL
+			}
+			p.first = b[i]
+			p.state = stTarget
+			fallthrough
+		case stTarget:
+			i, err = p.takeTarget(b, i, h)
+		case stVersion:
+			i, err = p.takeVersion(b, i, h)
+		case stLineLF:
+			if b[i] == '\n' {
+				i++
+			} else if !p.allows(LenientOptionalLFAfterCR) {
+				return i, errLineLF
+			}
+			p.state = stFieldStart
 		}
-		p.begin()
-		p.call(i)
-		h.OnMessageBegin()
-		p.state = stMethod
-	case stStartLF:
-		if c != '\n' {
-			return i, errStartLF
+		if err != nil {
+			return i, err
 		}
-		p.state = stStart
-		return i + 1, nil
-	case stMethod:
-		return p.takeMethod(b, i, h)
-	case stTargetStart:
-		if !p.targetMayBegin(c) {
-			return i, errURL
-		}
-		p.first = c
-		p.state = stTarget
-	case stTarget:
-		return p.takeTarget(b, i, h)
-	case stVersion:
-		return p.takeVersion(b, i, h)
-	case stLineLF:
-		if c != '\n' {
-			return i, errLineLF
-		}
-		p.state = stFieldStart
-		return i + 1, nil
 	}
 	return i, nil
 }
 
-// begin forgets the last request.
-func (p *Parser) begin() {
-	*p = Parser{lim: p.lim, base: p.base, head: p.head, paused: p.paused}
+// takeStart takes what is before a request line, and begins it. Empty lines
+// there count for the limit of the head, or else they could go on forever.
+func (p *Parser) takeStart(c byte, i int, h Handler) (int, *Error) {
+	switch {
+	case p.state == stStartLF:
+		p.state = stStart
+		switch {
+		case c == '\n':
+			return i + 1, nil
+		case !p.allows(LenientOptionalLFAfterCR):
+			return i, errStartLF
+		}
+		return i, nil
+	case c == '\r': // an empty line before it is let pass (RFC 9112, 2.2)
+		p.state = stStartLF
+		return i + 1, nil
+	case c == '\n':
+		if !p.allows(LenientOptionalCRBeforeLF) {
+			return i, errStartCR
+		}
+		return i + 1, nil
+	case classes[c]&tokenChar == 0:
+		return i, errMethod
+	}
+	p.message = message{}
+	p.call(i)
+	h.OnMessageBegin()
+	p.state = stMethod
+	if p.response {
+		p.state = stVersion
+	}
+	return i, nil
 }
 
+// takeMethod takes the method. It is called back as a value when it is complete,
+// and looked up once: nothing is decided by its first bytes, as any token may
+// be a method (RFC 9110, 9.1).
 func (p *Parser) takeMethod(b []byte, i int, h Handler) (int, *Error) {
 	end := min(len(b), i+len(p.token)-p.tokenLen)
 	j := run(b[:end], i, tokenChar)
@@ -97,11 +122,13 @@ func (p *Parser) targetMayBegin(c byte) bool {
 	case p.method == CONNECT:
 		return classes[c]&hostChar != 0
 	case c == '*':
-		return p.method == OPTIONS
+		return p.method == OPTIONS || p.allows(LenientTarget)
 	}
 	return c == '/' || classes[c]&alphaChar != 0
 }
 
+// takeTarget takes a part of the target (RFC 9112, 3.2). Its bytes are checked
+// here, its structure only as far as it tells the forms apart.
 func (p *Parser) takeTarget(b []byte, i int, h Handler) (int, *Error) {
 	c, limit, tooLong := targetChar, p.lim.Target, errURLLong
 	switch {
@@ -110,10 +137,21 @@ func (p *Parser) takeTarget(b []byte, i int, h Handler) (int, *Error) {
 	case p.first == '*':
 		limit, tooLong = 1, errURL
 	}
+	// No byte beyond the limit is looked at, so that the limit strikes at the
+	// same byte however the stream is split.
 	end := min(len(b), i+limit-p.targetLen)
-	j := run(b[:end], i, c)
-	if p.method != CONNECT && classes[p.first]&alphaChar != 0 {
-		j = p.takeScheme(b, i, j)
+	var j int
+	switch {
+	case p.method == CONNECT:
+		j = run(b[:end], i, hostChar)
+	default:
+		j = targetRun(b[:end], i)
+		for j < end && b[j] == '#' && p.allows(LenientTarget) {
+			j = targetRun(b[:end], j+1)
+		}
+		if classes[p.first]&alphaChar != 0 {
+			j = p.takeScheme(b, i, j)
+		}
 	}
 	p.targetLen += j - i
 	done := j < len(b) && b[j] == ' ' && p.scheme != schemeBad
@@ -172,13 +210,17 @@ func (p *Parser) takeScheme(b []byte, i, j int) int {
 
 const versionText = "HTTP/1.1\r\n"
 
+// takeVersion takes the version, nearly always with one comparison, else byte by
+// byte. A version other than 1.0 and 1.1 is refused at its last digit (505): what
+// is behind it may be framed in any way.
 func (p *Parser) takeVersion(b []byte, i int, h Handler) (int, *Error) {
-	if p.versionIndex == 0 && len(b)-i >= len(versionText) && string(b[i:i+len(versionText)]) == versionText {
+	end := i + len(versionText)
+	if p.versionIndex == 0 && !p.response && end <= len(b) && string(b[i:end]) == versionText {
 		p.major, p.minor = 1, 1
-		p.call(i + len(versionText) - 2)
+		p.call(end - 2)
 		h.OnVersion(1, 1)
 		p.state = stFieldStart
-		return i + len(versionText), nil
+		return end, nil
 	}
 	c := b[i]
 	switch n := p.versionIndex; n {
@@ -190,20 +232,32 @@ func (p *Parser) takeVersion(b []byte, i int, h Handler) (int, *Error) {
 			p.major = c - '0'
 		} else {
 			p.minor = c - '0'
+			if (p.major != 1 || p.minor > 1) && !p.allows(LenientVersion) {
+				return i, errVersionOther
+			}
 		}
 	case 8:
-		if c != '\r' {
+		if p.response {
+			p.call(i)
+			h.OnVersion(p.major, p.minor)
+			if c != ' ' {
+				return i, errVersion
+			}
+			p.state = stStatus
+			break
+		}
+		if c != '\r' && (c != '\n' || !p.allows(LenientOptionalCRBeforeLF)) {
 			if classes[c]&digitChar != 0 {
 				return i, errVersion
 			}
 			return i, errLineCR
 		}
-		if p.major != 1 || p.minor > 1 {
-			return i, errVersionOther
-		}
 		p.call(i)
 		h.OnVersion(p.major, p.minor)
 		p.state = stLineLF
+		if c == '\n' {
+			p.state = stFieldStart
+		}
 	default:
 		if c != versionText[n] {
 			return i, errVersion
