@@ -33,6 +33,11 @@ func (w *worker) accept() bool {
 	fd, errno := accept4(w.listener.FD, &w.from)
 	switch errno {
 	case 0:
+		if n := w.server.opts.MaxConnections; n > 0 && w.server.open.Load() >= uint64(n) {
+			w.server.refused.Add(1)
+			_ = unix.Close(fd)
+			return true
+		}
 		w.connect(fd)
 		return true
 	case unix.EAGAIN:

@@ -37,6 +37,7 @@ type conn struct {
 	cur      *exchange
 	nextNo   uint32 // of the next exchange
 	batch    bool   // received bytes are being parsed
+	tunnel   Tunnel // what takes the connection after an upgrade; nil: HTTP goes on
 
 	// Sending.
 	out    []byte // unsent bytes of the send stream are out[outPos:]
@@ -47,10 +48,11 @@ type conn struct {
 	queue []*exchange
 	line  int // index in queue of the head of line
 
-	interest uint32 // what epoll is asked for
-	timer    loop.Timer
-	wait     wait
-	waitFor  uint32 // the exchange that wait is about
+	interest              uint32 // what epoll is asked for
+	timer                 loop.Timer
+	sendPace, receivePace pace
+	wait                  wait
+	waitFor               uint32 // the exchange that wait is about
 
 	touched   bool              // Run is going to be called
 	peerFIN   bool              // the client sends no more
@@ -143,6 +145,7 @@ func (c *conn) Run() {
 	}
 	c.updateInterest()
 	c.updateTimer()
+	c.updatePace()
 }
 
 // idle reports whether the connection is between exchanges.
@@ -153,7 +156,7 @@ func (c *conn) idle() bool {
 // left reports whether the client has gone before its answer: what was written
 // for it is sent, and more is not to come.
 func (c *conn) left() bool {
-	return c.peerFIN && !c.w.server.opts.AllowHalfOpen && !c.lingering &&
+	return c.peerFIN && !c.w.server.opts.AllowHalfOpen && !c.lingering && c.tunnel == nil &&
 		c.line < len(c.queue) && c.unsent() == 0 && len(c.rest) == 0
 }
 
@@ -201,6 +204,8 @@ func (c *conn) destroy(reason stamp.CloseReason) {
 	}
 	c.closed = true
 	c.w.loop.Disarm(&c.timer)
+	c.w.loop.Disarm(&c.sendPace.timer)
+	c.w.loop.Disarm(&c.receivePace.timer)
 	at := c.w.stampNow()
 	for _, ex := range c.queue {
 		if !ex.finished || ex.t1 > c.sent {

@@ -13,6 +13,11 @@
 // the order of the requests, and at the end of the callback into the socket
 // with as few sends as possible (write.go).
 //
+// What it answers is Node's byte for byte where RFC 9112 leaves it the choice:
+// program nodetwin and docs/conformance.md hold it to that. A connection can
+// leave HTTP (tunnel.go), and a peer that is too slow or a handler that heeds
+// no backpressure can lose it (pace.go, timeout.go).
+//
 // Everything that belongs to a connection (Request, Response, their callbacks)
 // may be touched on its loop only. Work that would block goes through Async.
 //

@@ -23,6 +23,7 @@ type exchange struct {
 	// The response in the send stream: [t0, t1). Until it is released, its
 	// bytes are held.
 	held     []byte
+	headHeld bool // a head is in held that waits for content
 	t0, t1   uint64
 	released bool
 	finished bool
@@ -55,7 +56,7 @@ func (ex *exchange) reuse() {
 	}
 	req, res, held := ex.req, ex.res, ex.held[:0]
 	*ex = exchange{held: held}
-	ex.req = Request{ex: ex, buf: req.buf[:0], fields: req.fields[:0], attachment: req.attachment}
+	ex.req = Request{ex: ex, buf: req.buf[:0], fields: req.fields[:0], trailers: req.trailers[:0], attachment: req.attachment}
 	clear(res.fields) // its strings must not stay reachable
 	ex.res = Response{ex: ex, fields: res.fields[:0]}
 	w.exchanges = append(w.exchanges, ex)
@@ -77,17 +78,28 @@ func (ex *exchange) stampAt(at int64, code stamp.Code, aux uint16, a, b uint64) 
 }
 
 // sink returns where the response's bytes are appended to: the send stream if
-// it is its turn, its own memory otherwise.
+// it is its turn, its own memory otherwise. A head that was held back goes
+// first.
 func (ex *exchange) sink() *[]byte {
 	c := ex.c
+	ex.headHeld = false
 	if !ex.released {
 		c.release(0)
 	}
 	if ex.released {
+		ex.unhold()
 		c.takeOut()
 		return &c.out
 	}
 	return &ex.held
+}
+
+// unhold moves the held bytes into the send stream.
+func (ex *exchange) unhold() {
+	if len(ex.held) > 0 {
+		ex.c.out = append(ex.c.takeOut(), ex.held...)
+		ex.held = ex.held[:0]
+	}
 }
 
 // unsent is how many bytes a new one of this response has before it.

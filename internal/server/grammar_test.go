@@ -243,7 +243,7 @@ func (e *exchangeState) take(c *connState, s *stamp.Stamp) error {
 		e.composing = true
 		return need(ok, "it once before HeadComposed")
 	case stamp.HeadComposed:
-		ok := e.composing && s.A >= 200 && s.A <= 999
+		ok := e.composing && s.A >= 101 && s.A <= 999
 		e.composing, e.composed, e.ended = false, true, false // 400 may stand in for an answer that was not sent
 		return need(ok, "ComposeBegin, and a status")
 	case stamp.ResponseEnd:

@@ -56,16 +56,24 @@ func (c *conn) OnVersion(major, minor uint8) {
 
 // OnHeaderField implements http1.Handler.
 func (c *conn) OnHeaderField(b []byte, _ bool) {
-	if c.cur != nil && !c.parser.Trailer() {
-		c.cur.req.addName(b)
+	if c.cur != nil {
+		c.cur.req.addName(c.section(), b)
 	}
 }
 
 // OnHeaderValue implements http1.Handler.
 func (c *conn) OnHeaderValue(b []byte, end bool) {
-	if c.cur != nil && !c.parser.Trailer() {
-		c.cur.req.addValue(b, end)
+	if c.cur != nil {
+		c.cur.req.addValue(*c.section(), b, end)
 	}
+}
+
+// section is the field section that is being parsed.
+func (c *conn) section() *[]fieldSpan {
+	if c.parser.Trailer() {
+		return &c.cur.req.trailers
+	}
+	return &c.cur.req.fields
 }
 
 // OnHeadersComplete implements http1.Handler.
@@ -77,6 +85,11 @@ func (c *conn) OnHeadersComplete() {
 	p := &c.parser
 	ex.headDone = true
 	ex.req.keepAlive = p.KeepAlive()
+	if ex.req.HasHeader("proxy-connection") {
+		// From before HTTP/1.1, and still taken for Connection, as in llhttp.
+		ex.req.keepAlive = !ex.req.hasOption("proxy-connection", "close") && (ex.req.keepAlive ||
+			ex.req.hasOption("proxy-connection", "keep-alive") && !ex.req.hasOption("connection", "close"))
+	}
 	ex.req.content = p.HasContent()
 	ex.req.length = int64(p.ContentLength())
 	if p.Chunked() {
@@ -94,21 +107,22 @@ func (c *conn) OnHeadersComplete() {
 			ex.stampAt(at, stamp.BodyComplete, 0, p.Offset(), 0)
 		}
 	}
+	if f := c.tunnelFor(ex); f != nil {
+		c.tunnel = f // begins when the parser has stopped
+		return
+	}
 	if ex.req.method == http1.CONNECT {
-		// No tunnels here, and what follows may be a tunnel's bytes.
+		// What follows may be a tunnel's bytes.
 		c.refuse(501, stamp.CloseByServer)
 		return
 	}
 	if ex.req.minor == 1 && ex.req.HasHeader("expect") {
-		if !foldEqual(ex.req.HeaderBytes("expect"), "100-continue") {
+		if !ex.req.hasOption("expect", "100-continue") {
 			ex.res.WriteHead(417)
 			ex.res.End(nil)
 			return
 		}
-		if ex.req.content {
-			b := ex.sink()
-			*b = append(*b, "HTTP/1.1 100 Continue\r\n\r\n"...)
-		}
+		ex.res.interim("100 Continue", nil)
 	}
 	ex.dispatch()
 }
@@ -159,6 +173,11 @@ func (c *conn) OnMessageComplete() {
 	}
 	c.cur = nil
 	c.discarded = 0
+	if c.tunnel != nil {
+		c.cur = ex
+		c.parser.Pause()
+		return
+	}
 	if !ex.complete {
 		ex.complete = true
 		ex.stamp(stamp.BodyComplete, 0, c.parser.Offset(), 0)

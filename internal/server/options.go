@@ -56,10 +56,39 @@ type Options struct {
 	// MaxPipelined bounds the exchanges of one connection that are not
 	// finished; reading pauses there. Default 64.
 	MaxPipelined int
+	// MaxRequests is how many requests a connection may carry: the response to
+	// the last one ends it, and the Keep-Alive field says so. 0: any number.
+	MaxRequests int
+	// MaxConnections bounds the open connections: one beyond it is closed at
+	// once, and counted in Stats.Refused. 0: any number.
+	MaxConnections int
+	// ClientError decides the status that answers what the parser refuses, as
+	// a listener of Node's 'clientError' may. Nil, or what is not a 4xx or
+	// 5xx: the error's own.
+	ClientError func(err *http1.Error) (status int)
+	// Upgrade takes the connections of requests for another protocol: those
+	// with an Upgrade field, the Connection option of that name, and no
+	// content. Nil: such fields mean nothing.
+	Upgrade Tunnel
+	// Connect takes the connections of CONNECT requests. Nil: they get 501.
+	Connect Tunnel
 	// HighWaterMark is how many unsent bytes make Response.Write return
 	// false and pause reading, and how much content nobody reads is kept
 	// before reading pauses; default 16 KiB.
 	HighWaterMark int
+
+	// MaxUnsent bounds the response bytes of a connection that are kept for a
+	// client that does not read: a handler that writes more all the same loses
+	// the connection. One call may go beyond it. Default 64 MiB.
+	MaxUnsent int
+
+	// MinSendRate and MinReceiveRate are how many bytes a second, over a
+	// RateWindow, a client has to take of what waits for it, and to send of a
+	// request it has begun. One that does not loses its connection, in the
+	// second case with 408. 0: it may take its time, as in Node.
+	MinSendRate, MinReceiveRate int
+	// RateWindow is over how long the rates are taken; default 30 s.
+	RateWindow time.Duration
 
 	// AllowHalfOpen goes on answering a client that has sent its FIN. By
 	// default a FIN means that it has gone, as in Node: what was answered is
@@ -96,10 +125,12 @@ func (o Options) withDefaults() Options {
 	num(&o.Loops, 1)
 	num(&o.MaxPipelined, 64)
 	num(&o.HighWaterMark, 16<<10)
+	num(&o.MaxUnsent, 64<<20)
 	num(&o.Workers, 64)
 	dur(&o.HeadTimeout, time.Minute)
 	dur(&o.RequestTimeout, 5*time.Minute)
 	dur(&o.KeepAliveTimeout, 5*time.Second)
+	dur(&o.RateWindow, defaultRateWindow)
 	dur(&o.LingerTimeout, 2*time.Second)
 	dur(&o.ShutdownTimeout, 10*time.Second)
 	if o.Names == nil {

@@ -82,8 +82,12 @@ func (c *conn) fin() {
 	if c.noMore {
 		return
 	}
+	if c.tunnel != nil {
+		c.cur.req.end()
+		return
+	}
 	if err := c.parser.Finish(); err != nil {
-		c.refuse(err.Status, stamp.CloseParseError)
+		c.malformed(err)
 	}
 }
 
@@ -92,6 +96,10 @@ func (c *conn) fin() {
 func (c *conn) parse(b []byte) {
 	if c.noMore {
 		return // what follows the last request is nobody's
+	}
+	if c.tunnel != nil {
+		c.cur.req.data(b)
+		return
 	}
 	c.batch = true
 	n, err := c.parser.Execute(b, c)
@@ -104,7 +112,9 @@ func (c *conn) parse(b []byte) {
 		// sends all the same is not answered.
 		c.noMore = true
 	case err != nil:
-		c.refuse(err.Status, stamp.CloseParseError)
+		c.malformed(err)
+	case c.tunnel != nil:
+		c.openTunnel(b[n:])
 	case n < len(b):
 		c.rest = append(c.rest, b[n:]...)
 	}

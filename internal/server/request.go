@@ -30,6 +30,7 @@ type Request struct {
 	targetDone  bool
 	path, query [2]int // in buf
 	fields      []fieldSpan
+	trailers    []fieldSpan
 	inName      bool
 
 	body       content
@@ -135,25 +136,26 @@ func (r *Request) addTarget(b []byte, end bool) {
 	r.query = [2]int{min(q+1, len(r.buf)), len(r.buf)}
 }
 
-func (r *Request) addName(b []byte) {
+// addName adds to a field name in r.fields or r.trailers.
+func (r *Request) addName(fields *[]fieldSpan, b []byte) {
 	if !r.inName {
 		r.inName = true
 		n := len(r.buf)
-		r.fields = append(r.fields, fieldSpan{n, n, n, n})
+		*fields = append(*fields, fieldSpan{n, n, n, n})
 	}
 	r.buf = append(r.buf, b...)
-	f := &r.fields[len(r.fields)-1]
+	f := &(*fields)[len(*fields)-1]
 	n := len(r.buf)
 	f.nameEnd, f.value, f.valueEnd = n, n, n
 }
 
-func (r *Request) addValue(b []byte, end bool) {
+func (r *Request) addValue(fields []fieldSpan, b []byte, end bool) {
 	r.inName = false
 	r.buf = append(r.buf, b...)
 	if !end {
 		return
 	}
-	f := &r.fields[len(r.fields)-1]
+	f := &fields[len(fields)-1]
 	f.valueEnd = len(r.buf)
 	for f.valueEnd > f.value && (r.buf[f.valueEnd-1] == ' ' || r.buf[f.valueEnd-1] == '\t') {
 		f.valueEnd--

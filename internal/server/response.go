@@ -4,6 +4,7 @@ package server
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,8 +26,13 @@ var (
 type Response struct {
 	ex *exchange
 
-	status   int // 0 means 200
+	status   int    // 0 means 200
+	reason   string // "" means the status's own
 	fields   []outField
+	removed  removed
+	trailers []outField
+	corks    int
+	corked   []byte
 	headSent bool
 	ended    bool
 	closed   bool
@@ -60,6 +66,15 @@ func (r *Response) Status() int {
 	return r.status
 }
 
+// SetReason sets the reason phrase that stands in for the status's own.
+func (r *Response) SetReason(phrase string) {
+	r.checkHead()
+	if !isValue(phrase) {
+		panic(ErrInvalidStatus)
+	}
+	r.reason = phrase
+}
+
 // SetHeader sets a field in place of those with the same name.
 func (r *Response) SetHeader(name, value string) {
 	r.checkHead()
@@ -79,6 +94,23 @@ func (r *Response) SetHeader(name, value string) {
 	r.fields = kept
 }
 
+// SetHeaderLines sets a field line for each value, in place of those with the
+// same name. Set-Cookie needs it: its values cannot share a line.
+func (r *Response) SetHeaderLines(name string, values ...string) {
+	r.checkHead()
+	lines := make([]outField, len(values))
+	for i, v := range values {
+		checkField(name, v)
+		lines[i] = outField{name, v}
+	}
+	at := slices.IndexFunc(r.fields, func(f outField) bool { return strings.EqualFold(f.name, name) })
+	if at < 0 {
+		at = len(r.fields)
+	}
+	r.drop(name)
+	r.fields = slices.Insert(r.fields, at, lines...)
+}
+
 // AddHeader adds a field, whether or not there is one with the same name.
 func (r *Response) AddHeader(name, value string) {
 	r.checkHead()
@@ -86,9 +118,27 @@ func (r *Response) AddHeader(name, value string) {
 	r.fields = append(r.fields, outField{name, value})
 }
 
-// DelHeader removes the fields with a name.
+// DelHeader removes the fields with a name. As in Node, one that the server
+// would add by itself stays away too: Date, Connection (with Keep-Alive),
+// Content-Length, Transfer-Encoding. Content without either of the last two
+// ends with the connection.
 func (r *Response) DelHeader(name string) {
 	r.checkHead()
+	switch {
+	case strings.EqualFold(name, "date"):
+		r.removed.date = true
+	case strings.EqualFold(name, "connection"):
+		r.removed.connection = true
+	case strings.EqualFold(name, "content-length"):
+		r.removed.length = true
+	case strings.EqualFold(name, "transfer-encoding"):
+		r.removed.coding = true
+	}
+	r.drop(name)
+}
+
+// drop removes the fields with a name.
+func (r *Response) drop(name string) {
 	kept := r.fields[:0]
 	for _, f := range r.fields {
 		if !strings.EqualFold(f.name, name) {
@@ -98,10 +148,25 @@ func (r *Response) DelHeader(name string) {
 	r.fields = kept
 }
 
-// ClearHeaders removes all fields.
+// ClearHeaders removes all fields that were set.
 func (r *Response) ClearHeaders() {
 	r.checkHead()
 	r.fields = r.fields[:0]
+}
+
+// SendDate says whether the response has a Date; by default it does.
+func (r *Response) SendDate(yes bool) {
+	r.checkHead()
+	r.removed.date = !yes
+}
+
+// AddTrailer adds a field to the trailer section, which only content in chunks
+// has; without chunks it is not sent.
+func (r *Response) AddTrailer(name, value string) {
+	checkField(name, value)
+	if !r.ended {
+		r.trailers = append(r.trailers, outField{name, value})
+	}
 }
 
 // Header returns the value of the first field with a name that was set.
@@ -123,29 +188,62 @@ func (r *Response) Ended() bool { return r.ended }
 // Closed reports whether the exchange is over: sent, or aborted.
 func (r *Response) Closed() bool { return r.closed || r.ex.over }
 
-// WriteHead composes the head. As in Node, content without a Content-Length
-// field is chunked then.
-func (r *Response) WriteHead(status int) {
+// WriteHead composes the head. The fields given here are added to those that
+// were set, in place of those with the same names. As in Node, content without
+// a Content-Length field is chunked then, and the head is not sent before
+// content, End or FlushHeaders: until then a request whose content turns out
+// to be malformed can still be refused.
+func (r *Response) WriteHead(status int, fields ...Field) {
 	r.checkHead()
 	checkStatus(status)
+	for _, f := range fields {
+		checkField(f.Name, f.Value)
+	}
 	if r.ex.over {
 		return
 	}
+	for _, f := range fields {
+		r.drop(f.Name)
+	}
+	for _, f := range fields {
+		r.fields = append(r.fields, outField{f.Name, f.Value})
+	}
 	r.status = status
-	r.compose(-1)
+	r.ex.headHeld = true
+	r.compose(&r.ex.held, -1)
+}
+
+// FlushHeaders sends the head without waiting for content.
+func (r *Response) FlushHeaders() {
+	if r.ended || r.ex.over {
+		return
+	}
+	s := r.ex.sink()
+	if !r.headSent {
+		r.compose(s, -1)
+	}
+	r.ex.c.touch()
 }
 
 // Write adds content, which it copies. False means that more than the
 // high-water mark is unsent: the rest had better wait for 'drain'.
 func (r *Response) Write(b []byte) bool {
 	ex := r.ex
-	if r.ended || ex.over {
+	if r.ended || ex.over || ex.flooded() {
 		return false
 	}
-	if !r.headSent {
-		r.compose(-1)
+	if r.corks > 0 && r.chunked && !ex.headHeld {
+		r.corked = append(r.corked, b...)
+		if len(r.corked) < ex.c.w.server.opts.HighWaterMark {
+			return true
+		}
+		b, r.corked = r.corked, nil
 	}
-	r.content(b)
+	s := ex.sink()
+	if !r.headSent {
+		r.compose(s, -1)
+	}
+	r.content(s, b)
 	ex.c.touch()
 	if n := ex.unsent(); n > corkLimit && ex.released {
 		ex.c.flush()
@@ -164,16 +262,21 @@ func (r *Response) Write(b []byte) bool {
 // End adds the last content, if any, and completes the response.
 func (r *Response) End(b []byte) {
 	ex := r.ex
-	if r.ended || ex.over {
+	if r.ended || ex.over || ex.flooded() {
 		return
 	}
+	s := ex.sink()
 	if !r.headSent {
-		r.compose(int64(len(b)))
+		r.compose(s, int64(len(b)))
 	}
-	r.content(b)
+	r.content(s, r.uncorked())
+	r.content(s, b)
 	if r.chunked {
-		s := ex.sink()
-		*s = append(*s, "0\r\n\r\n"...)
+		*s = append(*s, "0\r\n"...)
+		for _, f := range r.trailers {
+			*s = appendField(*s, f.name, f.value)
+		}
+		*s = append(*s, "\r\n"...)
 	}
 	if r.hasBody && r.left > 0 {
 		r.last = true // it is shorter than declared: only closing tells the client
@@ -210,8 +313,26 @@ func (r *Response) Abort(status int) {
 	}
 }
 
-// content appends content in its coding.
-func (r *Response) content(b []byte) {
+// Destroy ends the connection at once. What was written is sent as far as the
+// send buffer has room for it.
+func (r *Response) Destroy() { r.destroy(stamp.CloseByServer) }
+
+func (r *Response) destroy(reason stamp.CloseReason) {
+	if r.ex.over {
+		return
+	}
+	c := r.ex.c
+	c.batch = false // so that what waits for the end of the batch goes too
+	c.release(0)
+	c.flush()
+	r.ended, r.broken = true, true
+	c.noMore, c.cur, c.rest = true, nil, nil
+	c.parser.Pause()
+	c.fail(reason)
+}
+
+// content appends content in its coding to s.
+func (r *Response) content(s *[]byte, b []byte) {
 	if !r.hasBody || len(b) == 0 {
 		return
 	}
@@ -220,7 +341,6 @@ func (r *Response) content(b []byte) {
 		b = b[:min(int64(len(b)), r.left)]
 		r.left -= int64(len(b))
 	}
-	s := r.ex.sink()
 	if !r.chunked {
 		*s = append(*s, b...)
 		return
@@ -293,9 +413,16 @@ func checkField(name, value string) {
 			panic(ErrInvalidHeader)
 		}
 	}
-	for i := range len(value) {
-		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
-			panic(ErrInvalidHeader)
+	if !isValue(value) {
+		panic(ErrInvalidHeader)
+	}
+}
+
+func isValue(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return false
 		}
 	}
+	return true
 }

@@ -37,7 +37,7 @@ type Server struct {
 type Stats struct {
 	Accepted uint64 // connections
 	Open     uint64 // of them, now
-	Refused  uint64 // connections closed at once because descriptors had run out
+	Refused  uint64 // connections closed at once: descriptors had run out, or Options.MaxConnections was reached
 }
 
 // New returns a server whose address is taken; it listens once it is started.

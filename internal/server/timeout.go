@@ -33,7 +33,7 @@ func (c *conn) waiting() (wait, uint32, time.Duration) {
 		return waitLinger, 0, o.LingerTimeout
 	case c.cur != nil && !c.cur.headDone:
 		return waitHead, c.cur.no, o.HeadTimeout
-	case c.cur != nil:
+	case c.cur != nil && c.tunnel == nil:
 		return waitRequest, c.cur.no, o.RequestTimeout - time.Duration(c.w.loop.Now()-c.cur.began)
 	case len(c.queue) > 0 && c.peerFIN:
 		// There is no telling a client that has gone from one that waits.

@@ -54,6 +54,7 @@ type worker struct {
 	outs      [][]byte
 	exchanges []*exchange
 	target    []byte // scratch for the Target stamp
+	answer    []byte // scratch for refusals
 }
 
 func newWorker(s *Server, index, fd int, bound netip.AddrPort, ring *stamp.Ring) (*worker, error) {

@@ -81,9 +81,8 @@ func (c *conn) release(at int64) {
 		if !ex.released {
 			ex.released = true
 			ex.t0 = c.streamEnd()
-			if len(ex.held) > 0 {
-				c.out = append(c.takeOut(), ex.held...)
-				ex.held = ex.held[:0]
+			if !ex.headHeld {
+				ex.unhold()
 			}
 		}
 		if !ex.res.ended || ex.res.broken {
