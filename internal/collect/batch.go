@@ -17,10 +17,16 @@ type batch struct {
 	threads  []threadMark
 }
 
+// loopStamp is a stamp of a loop. With the loop skipped it stands for stamps
+// that were left out: of Conn's exchanges from to Exchange, which were over at
+// At and had the bytes up to A and B; see Correlator.Skip.
 type loopStamp struct {
-	loop int
+	loop int32
+	from uint32
 	stamp.Stamp
 }
+
+const skipped = -1
 
 // connMark is a mark of a connection, or n lost ones.
 type connMark struct {
@@ -56,7 +62,11 @@ func (b *batch) room() int {
 // apply hands everything to a correlator, in the order in which it was drained.
 func (b *batch) apply(to Correlator) {
 	for i := range b.stamps {
-		to.Stamp(b.stamps[i].loop, &b.stamps[i].Stamp)
+		if s := &b.stamps[i]; s.loop == skipped {
+			to.Skip(s.Conn, s.from, s.Exchange, s.At, s.A, s.B)
+		} else {
+			to.Stamp(int(s.loop), &s.Stamp)
+		}
 	}
 	for i := range b.opened {
 		to.Open(b.opened[i].Cookie, b.opened[i].Peer, b.opened[i].Local)

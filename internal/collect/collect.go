@@ -34,6 +34,7 @@ type Correlator interface {
 	ThreadLost(loop int, lane mark.ThreadLane, n uint64)
 	Lost(cookie uint64, lane mark.Lane, n uint64)
 	Untraced(cookie uint64)
+	Skip(cookie uint64, from, next uint32, at int64, rcv, snd uint64)
 	Advance(now int64)
 	Flush(now int64)
 }
@@ -81,8 +82,9 @@ const (
 const drainNice = -15
 
 // maxQueued bounds what was drained and is not applied, in stamps and marks of
-// some 64 bytes. When the correlator is that far behind, draining waits, and
-// what does not fit into rings and lanes is lost there, where it is counted.
+// some 64 bytes. Long before that the drainer leaves out exchanges (shed.go).
+// When the correlator is that far behind all the same, draining waits, and what
+// does not fit into rings and lanes is lost there, where it is counted.
 const maxQueued = 1 << 19
 
 // Run drains and applies until ctx is done, then once more, and flushes.
@@ -111,7 +113,7 @@ func (c *Collector) Run(ctx context.Context) {
 		if b == nil {
 			b = q.empty()
 		}
-		c.drain(b, clock.Now())
+		c.drain(b, clock.Now(), q.size())
 		if b.size() > 0 {
 			quiet = 0
 		} else {
@@ -145,13 +147,15 @@ func sleep(d time.Duration) {
 // Tick drains and applies once; now is CLOCK_MONOTONIC.
 func (c *Collector) Tick(now int64) {
 	b := &batch{}
-	c.drain(b, now)
+	c.drain(b, now, 0)
 	c.apply(b)
 }
 
-func (c *Collector) drain(b *batch, now int64) {
+// drain fills a batch; queued is how much waits to be applied.
+func (c *Collector) drain(b *batch, now int64, queued int) {
 	c.reading.Lock()
 	defer c.reading.Unlock()
+	c.drainer.shedder.next(queued)
 	c.drainer.fill(b, now)
 }
 
@@ -182,6 +186,6 @@ func (c *Collector) Health() *Health { return c.health }
 
 // Traced returns how many connections have a slot now.
 func (c *Collector) Traced() (n int) {
-	c.WithLanes(func() { n = len(c.drainer.conns) })
+	c.WithLanes(func() { n = c.drainer.traced })
 	return n
 }

@@ -83,8 +83,11 @@ func (s *script) ThreadLost(loop int, l mark.ThreadLane, n uint64) {
 }
 func (s *script) Lost(cookie uint64, l mark.Lane, n uint64) { s.add("lost %d %v %d", cookie, l, n) }
 func (s *script) Untraced(cookie uint64)                    { s.add("untraced %d", cookie) }
-func (s *script) Advance(now int64)                         { s.add("advance %d", now) }
-func (s *script) Flush(int64)                               { s.add("flush") }
+func (s *script) Skip(cookie uint64, from, next uint32, _ int64, _, _ uint64) {
+	s.add("skip %d from %d to %d", cookie, from, next)
+}
+func (s *script) Advance(now int64) { s.add("advance %d", now) }
+func (s *script) Flush(int64)       { s.add("flush") }
 
 func (s *script) take() []string {
 	l := s.log

@@ -10,4 +10,7 @@
 // connections that those stamps were about, then the loop threads' lanes. So
 // whatever happened before a stamp or an acknowledgement in a batch is in that
 // batch or an earlier one, and the correlator may finish exchanges after each.
+//
+// When the correlator falls behind, the drainer leaves out whole exchanges and
+// hands on their number (shed.go).
 package collect

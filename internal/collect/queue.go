@@ -14,6 +14,7 @@ type queue struct {
 	changed sync.Cond
 	full    []*batch
 	spare   []*batch
+	room    int // of all that are spare
 	queued  int // sizes of full and of what is being applied
 	closed  bool
 }
@@ -26,9 +27,12 @@ func newQueue(most int) *queue {
 
 const (
 	// spares is how many empty batches are kept for use again, each of at
-	// most spareSize: a burst must not leave its memory behind for ever.
-	spares    = 8
-	spareSize = 1 << 14
+	// most spareSize and all of at most spareRoom stamps and marks: a burst
+	// must not leave its memory behind for ever, and drains that come late
+	// now and then should not make garbage.
+	spares    = 16
+	spareSize = 1 << 16
+	spareRoom = 1 << 18
 )
 
 // empty returns a batch to fill, once there is room in the queue.
@@ -41,9 +45,17 @@ func (q *queue) empty() *batch {
 	if n := len(q.spare); n > 0 {
 		b := q.spare[n-1]
 		q.spare = q.spare[:n-1]
+		q.room -= b.room()
 		return b
 	}
 	return &batch{}
+}
+
+// size returns how much is queued or being applied.
+func (q *queue) size() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.queued
 }
 
 // put queues a batch.
@@ -75,8 +87,9 @@ func (q *queue) done(b *batch) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.queued -= b.size()
-	if len(q.spare) < spares && b.room() <= spareSize {
+	if room := b.room(); len(q.spare) < spares && room <= spareSize && q.room+room <= spareRoom {
 		q.spare = append(q.spare, b)
+		q.room += room
 	}
 	q.changed.Broadcast()
 }

@@ -47,3 +47,24 @@ func TestQueueForgetsLargeBatches(t *testing.T) {
 		t.Error("a large batch was kept")
 	}
 }
+
+// What is kept of several batches that are not large is bounded too.
+func TestQueueBoundsSpares(t *testing.T) {
+	q := newQueue(1 << 20)
+	for range spareRoom/spareSize + 2 {
+		q.done(sized(spareSize))
+	}
+	if len(q.spare) != spareRoom/spareSize || q.room != spareRoom {
+		t.Errorf("%d batches with room for %d are kept, want room for %d", len(q.spare), q.room, spareRoom)
+	}
+	q.empty()
+	if q.room != spareRoom-spareSize {
+		t.Errorf("room %d, want one less", q.room)
+	}
+	for range 2 * spares {
+		q.done(sized(1))
+	}
+	if len(q.spare) != spares {
+		t.Errorf("%d batches are kept, want %d", len(q.spare), spares)
+	}
+}

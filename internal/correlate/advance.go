@@ -45,6 +45,7 @@ func (c *Correlator) Advance(now int64) {
 		c.drop(k)
 	}
 	c.ending = c.ending[:copy(c.ending, c.ending[n:])]
+	c.tellMissed()
 }
 
 // Flush ends the run: everything that began is emitted, what did not finish
@@ -148,15 +149,7 @@ func (c *Correlator) release(k *conn, i int) {
 	x := k.open[i]
 	k.open = append(k.open[:i], k.open[i+1:]...)
 	k.doneRcv, k.doneSnd = max(k.doneRcv, x.r1), max(k.doneSnd, x.t1)
-	n := len(x.steps)
-	n += forget(&k.recvs, &k.recvBase, k.doneRcv)
-	n += forget(&k.sends, &k.sendBase, k.doneSnd)
-	for _, l := range [...]mark.Lane{mark.RxReady, mark.RxRead} {
-		n += k.lanes[l].forget(k.doneRcv)
-	}
-	for _, l := range [...]mark.Lane{mark.TxQueued, mark.TxSent, mark.TxAcked} {
-		n += k.lanes[l].forget(k.doneSnd)
-	}
+	n := len(x.steps) + c.forgetStreams(k)
 	if !k.evicted {
 		c.stats.HeldEntries -= n
 	}
@@ -168,6 +161,19 @@ func (c *Correlator) release(k *conn, i int) {
 	if len(c.freeExchanges) < maxFree && cap(x.steps) <= maxFreeSteps {
 		c.freeExchanges = append(c.freeExchanges, x)
 	}
+}
+
+// forgetStreams drops what only the bytes of exchanges that are done needed,
+// and returns how much that was.
+func (c *Correlator) forgetStreams(k *conn) int {
+	n := forget(&k.recvs, &k.recvBase, k.doneRcv) + forget(&k.sends, &k.sendBase, k.doneSnd)
+	for _, l := range [...]mark.Lane{mark.RxReady, mark.RxRead} {
+		n += k.lanes[l].forget(k.doneRcv)
+	}
+	for _, l := range [...]mark.Lane{mark.TxQueued, mark.TxSent, mark.TxAcked} {
+		n += k.lanes[l].forget(k.doneSnd)
+	}
+	return n
 }
 
 // forget drops the transfers that say nothing about bytes from off on. One

@@ -14,7 +14,7 @@ import (
 // collect returns options that keep what is emitted.
 func collect(o Options) (Options, *[]*timeline.Timeline) {
 	out := new([]*timeline.Timeline)
-	o.Emit = func(t *timeline.Timeline) { *out = append(*out, t) }
+	o.Emit = func(t *timeline.Timeline) { *out = append(*out, t.Clone()) }
 	return o, out
 }
 

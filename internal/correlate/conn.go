@@ -24,6 +24,9 @@ type conn struct {
 	closed int64
 	reason stamp.CloseReason
 	known  bool // an Accepted stamp was there
+	// worked is 1 + the lowest exchange that the loop has not worked on; 0 if
+	// it may have worked on any.
+	worked uint64
 
 	open []*exchange // begun and not emitted, in order
 	// next is the lowest exchange number that may still begin: all below it
@@ -96,6 +99,9 @@ type step struct {
 }
 
 func (x *exchange) has(c stamp.Code) bool { return x.seen&(1<<c) != 0 }
+
+// began reports whether there is anything of it but a target.
+func (x *exchange) began() bool { return x.seen != 0 || len(x.method) > 0 }
 
 // interval names the memory that holds the end of an interval.
 type interval struct {

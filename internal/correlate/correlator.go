@@ -42,6 +42,9 @@ type Correlator struct {
 	evicted     []*conn
 	evictedHeld int // stamps and marks that those hold
 
+	// missed are the exchanges without a timeline that Advance has to tell of.
+	missed missed
+
 	freeConns     []*conn
 	freeExchanges []*exchange
 
@@ -49,7 +52,6 @@ type Correlator struct {
 	view     view
 	blockers blockers
 	names    names
-	spans    []timeline.Span
 	// unsupported names the spans that this run cannot show.
 	unsupported []string
 }
@@ -63,7 +65,7 @@ type ending struct {
 func New(o Options) *Correlator {
 	o.setDefaults()
 	c := &Correlator{opt: o, conns: map[uint64]*conn{}}
-	c.names = names{lookup: o.Names}
+	c.names = newNames(o.Names)
 	c.unsupported = unsupportedSpans(o.Kernel)
 	return c
 }
@@ -292,9 +294,8 @@ func (c *Correlator) evict(k *conn) {
 		c.evictedHeld += held
 		return
 	}
-	c.stats.DroppedExchanges += uint64(len(k.open))
 	for len(k.open) > 0 {
-		c.release(k, 0)
+		c.dropExchange(k)
 	}
 	c.forget(k)
 }

@@ -3,8 +3,6 @@
 package correlate
 
 import (
-	"slices"
-
 	"github.com/lifetrace/lifetrace/internal/mark"
 	"github.com/lifetrace/lifetrace/internal/stamp"
 	"github.com/lifetrace/lifetrace/internal/timeline"
@@ -13,8 +11,8 @@ import (
 // emit makes the timeline of an exchange and hands it over. end names what
 // ends it if neither an ACK nor the connection's end does.
 func (c *Correlator) emit(k *conn, x *exchange, end string) {
-	if x.seen == 0 && len(x.method) == 0 {
-		return // it never began
+	if !x.began() {
+		return
 	}
 	v := &c.view
 	v.c, v.k, v.x, v.now = c, k, x, c.now
@@ -22,8 +20,9 @@ func (c *Correlator) emit(k *conn, x *exchange, end string) {
 		// Stamps may be newer than the instant up to which all are known.
 		v.now = max(v.now, k.loop.prev)
 	}
-	v.paints, v.marks, v.negative = v.paints[:0], v.marks[:0], 0
+	v.paints, v.painted, v.marks, v.negative = v.paints[:0], 0, v.marks[:0], 0
 	v.bounds = c.attribute(k, x)
+	v.polls = v.servingPolls()
 	v.begin()
 	v.finish(end)
 	v.paintSetUp()
@@ -39,7 +38,7 @@ func (c *Correlator) emit(k *conn, x *exchange, end string) {
 func (c *Correlator) hand(t *timeline.Timeline) {
 	if t.Check() != nil {
 		c.stats.Broken++
-		t.Spans = []timeline.Span{{Name: unknown.name, Duration: t.Duration}}
+		t.Spans = []timeline.Span{{Name: meanings[unknown].name, Label: uint32(unknown) + 1, Duration: t.Duration}}
 		t.Layers = [timeline.NumLayers]int64{timeline.Unknown: t.Duration}
 		t.Marks = nil
 	}
@@ -135,49 +134,51 @@ func (k *conn) stateEntry(kind mark.Kind) *entry {
 
 // timeline puts everything together.
 func (v *view) timeline() *timeline.Timeline {
-	c, k, x := v.c, v.k, v.x
+	c, k, x, t := v.c, v.k, v.x, &v.out.Timeline
 	self := exchangeKey{k.cookie, x.num}
-	t := &timeline.Timeline{
+	*t = timeline.Timeline{
 		ID:         c.id(self),
 		Connection: timeline.Connection{Cookie: k.cookie, Peer: k.peer, Local: k.local, Exchange: x.num},
 		Request: timeline.Request{
-			Method: methodText(x.method), Target: string(x.target), Route: c.names.of(x.route),
+			Method: methodText(x.method), Target: c.names.target(x.target), Route: c.names.of(x.route),
 			Version: versionText(x.version), Bytes: v.r1 - v.r0, Offset: v.r0,
 		},
 		Response: timeline.Response{Status: int(min(x.status, 999)), Bytes: v.t1 - v.t0, Offset: v.t0},
 		Start:    v.start,
 		Duration: v.stop - v.start,
 		End:      v.end,
+		Marks:    t.Marks[:0],
+		Spans:    t.Spans[:0],
 	}
-	c.spans = v.sweep(v.start, v.stop, c.spans[:0])
-	t.Spans = slices.Clone(c.spans)
+	v.out.Details.Reset()
+	v.sweep(v.start, v.stop)
 	for i := range t.Spans {
 		s := &t.Spans[i]
 		t.Layers[s.Layer] += s.Duration
 		v.detail(s, self)
 	}
-	t.Marks = v.listMarks()
+	v.listMarks()
 	t.Incomplete = v.reasons()
 	if t.Incomplete&timeline.Unsupported != 0 {
-		t.Unsupported = slices.Clone(c.unsupported)
+		t.Unsupported = c.unsupported
 	}
 	return t
 }
 
 // detail adds what a span knows beyond its length.
 func (v *view) detail(s *timeline.Span, self exchangeKey) {
-	l := label{s.Name, s.Step, s.Layer}
+	l := label(s.Label - 1)
 	if l != handshake && !l.blockable() {
 		return
 	}
-	d := timeline.Detail{}
-	switch {
-	case l == handshake:
+	d := v.out.Details.New()
+	switch l {
+	case handshake:
 		if e := v.k.stateEntry(mark.Syn); e != nil {
 			_, a, _ := mark.Unpack(e.Off)
 			d.Derived = a == 1
 		}
-	case l == acceptQueue:
+	case acceptQueue:
 		if e := v.k.stateEntry(mark.Established); e != nil {
 			_, d.Depth, d.Limit = mark.Unpack(e.Off)
 			if v.k.known {
@@ -187,11 +188,12 @@ func (v *view) detail(s *timeline.Span, self exchangeKey) {
 	}
 	if l.blockable() && v.k.loop != nil {
 		from := v.start + s.Start
-		v.c.blockers.find(v.k.loop, from, from+s.Duration, v.now, self, &d, v.c.id)
+		v.c.blockers.find(v.k.loop, from, from+s.Duration, v.now, self, d, v.c.id)
 	}
 	if d.Depth|d.Limit != 0 || d.Wait != 0 || d.Derived || len(d.BlockedBy) > 0 || d.BlockedOther != 0 {
-		s.Detail = new(timeline.Detail)
-		*s.Detail = d
+		s.Detail = d
+	} else {
+		v.out.Details.Drop()
 	}
 }
 
@@ -229,7 +231,7 @@ func (v *view) reasons() timeline.Reasons {
 			r |= timeline.AttachedLate
 		}
 	}
-	for _, p := range v.servingPolls() {
+	for _, p := range v.polls {
 		if p != nil && p.ret > v.start && !k.untraced {
 			r |= p.doubt
 		}

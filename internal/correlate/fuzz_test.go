@@ -84,6 +84,9 @@ func (f *calls) feed(c *Correlator) {
 			c.ThreadLost(int(cookie), mark.ThreadLane(f.byte()%6), f.value())
 		case 14:
 			c.Open(cookie, simPeer, simLocal)
+			if f.byte()%4 == 0 {
+				c.Skip(cookie, uint32(f.value()), uint32(f.value()), f.time(), f.value(), f.value())
+			}
 		case 15:
 			c.Advance(f.time())
 		}

@@ -3,8 +3,6 @@
 package correlate
 
 import (
-	"sort"
-
 	"github.com/lifetrace/lifetrace/internal/mark"
 	"github.com/lifetrace/lifetrace/internal/timeline"
 )
@@ -64,7 +62,18 @@ func (l *lane) add(m mark.Mark, limit int) bool {
 // of them is exact if it was the only one, or if b is its very offset: no
 // earlier one can have had it.
 func (l *lane) reach(b uint64) instant {
-	i := sort.Search(len(l.e), func(i int) bool { return l.e[i].hi >= b })
+	if l.hi < b {
+		return instant{}
+	}
+	// Most lanes hold a mark or two.
+	i, n := 0, len(l.e)
+	for i < n {
+		if mid := int(uint(i+n) / 2); l.e[mid].hi >= b {
+			n = mid
+		} else {
+			i = mid + 1
+		}
+	}
 	if i == len(l.e) {
 		return instant{}
 	}

@@ -21,6 +21,8 @@ type occupancy struct {
 	conn     uint64
 	exchange uint32
 	kind     occupied
+	// first is set if the loop had never worked on the exchange before.
+	first bool
 	// busy is for how long the loop was not idle before from, since it began.
 	busy int64
 }
@@ -80,11 +82,12 @@ func newLoop(history int) *loop {
 // occupy notes that from at on the loop does something; it returns whether
 // history was evicted.
 func (l *loop) occupy(at int64, kind occupied, conn uint64, exchange uint32) (evicted bool) {
+	o := l.past.last()
+	if o != nil && o.kind == kind && o.conn == conn && o.exchange == exchange {
+		return false
+	}
 	next := occupancy{from: at, kind: kind, conn: conn, exchange: exchange}
-	if o := l.past.last(); o != nil {
-		if o.kind == kind && o.conn == conn && o.exchange == exchange {
-			return false
-		}
+	if o != nil {
 		o.to = at
 		next.busy = o.busy
 		if o.kind != idle {
@@ -157,106 +160,4 @@ func (l *loop) thread(lane mark.ThreadLane, at int64) {
 			o.to = at
 		}
 	}
-}
-
-// blockers adds up what a loop did between two instants that was not idling
-// and not the exchange itself.
-type blockers struct {
-	list []blocker
-	// table finds an exchange's place in list by a hash of its key, open
-	// addressed. A slot whose round is not the present one is free.
-	table [2 * maxOverlaps]struct{ round, pos uint32 }
-	round uint32
-}
-
-type exchangeKey struct {
-	conn     uint64
-	exchange uint32
-}
-
-type blocker struct {
-	exchangeKey
-	ns int64
-}
-
-// find fills d with what the loop did in [from, to), the longest first. now
-// ends what still lasts.
-func (b *blockers) find(l *loop, from, to, now int64, self exchangeKey, d *timeline.Detail, id func(exchangeKey) timeline.ID) {
-	b.list = b.list[:0]
-	if b.round++; b.round == 0 {
-		clear(b.table[:])
-		b.round = 1
-	}
-	past := &l.past
-	after := func(o *occupancy) bool { return o.to == 0 || o.to > from }
-	pos := past.search(after)
-	last := past.search(func(o *occupancy) bool { return o.from >= to })
-	var outside int64
-	if last > pos+maxOverlaps {
-		// Too many to look at: the long ones by name, the rest together.
-		outside = l.busyUntil(to, now) - l.busyUntil(from, now)
-		past = &l.long
-		pos = past.search(after)
-		last = past.search(func(o *occupancy) bool { return o.from >= to })
-		pos = max(pos, last-min(last, maxOverlaps))
-		for i := pos; i < last; i++ {
-			outside -= overlap(past.at(i), from, to, now)
-		}
-	}
-	for ; pos < last; pos++ {
-		o := past.at(pos)
-		ns := overlap(o, from, to, now)
-		key := exchangeKey{o.conn, o.exchange}
-		switch {
-		case ns <= 0 || o.kind == idle:
-		case o.kind == other:
-			outside += ns
-		case key != self:
-			b.add(key, ns)
-		}
-	}
-	if n := min(timeline.MaxBlockers, len(b.list)); n > 0 {
-		d.BlockedBy, d.BlockedNS = make([]timeline.ID, 0, n), make([]int64, 0, n)
-	}
-	for range cap(d.BlockedBy) {
-		best := 0
-		for i := range b.list {
-			if b.list[i].ns > b.list[best].ns {
-				best = i
-			}
-		}
-		d.BlockedBy = append(d.BlockedBy, id(b.list[best].exchangeKey))
-		d.BlockedNS = append(d.BlockedNS, b.list[best].ns)
-		b.list[best].ns = 0
-	}
-	for i := range b.list {
-		outside += b.list[i].ns
-	}
-	d.BlockedOther = max(outside, 0)
-}
-
-func (b *blockers) add(key exchangeKey, ns int64) {
-	h := mix(key.conn ^ uint64(key.exchange)<<32)
-	for {
-		s := &b.table[h%uint64(len(b.table))]
-		if s.round != b.round {
-			s.round, s.pos = b.round, uint32(len(b.list))
-			b.list = append(b.list, blocker{key, ns})
-			return
-		}
-		if b.list[s.pos].exchangeKey == key {
-			b.list[s.pos].ns += ns
-			return
-		}
-		h++
-	}
-}
-
-// overlap is how much of [from, to) an interval covers.
-func overlap(o *occupancy, from, to, now int64) int64 {
-	end := o.to
-	if end == 0 {
-		end = max(now, o.from)
-	}
-	return max(min(end, to)-max(o.from, from), 0)
 }

@@ -3,57 +3,217 @@
 package correlate
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/lifetrace/lifetrace/internal/mark"
 	"github.com/lifetrace/lifetrace/internal/stamp"
 	"github.com/lifetrace/lifetrace/internal/timeline"
 )
 
+// markName is a position in markNames, so that a mark holds no pointers while
+// it is sorted.
+type markName uint8
+
+const (
+	tcpSyn markName = iota
+	tcpEstablished
+	acceptMark
+	connectionMark
+	parserAttached
+	epollWake
+	loopRunning
+	epollReturn
+	dataFirst
+	dataLast
+	recvFirst
+	recvLast
+	sendFirst
+	sendLast
+	xmitFirst
+	xmitLast
+	ackFirst
+	ackLast
+	headersComplete
+	requestMark
+	layerEnter
+	layerNext
+	layerReturn
+	bodyComplete
+	headComposed
+	responseEnd
+	backpressureBegin
+	drainMark
+	keepAliveResetMark
+	abortedMark
+	tcpRetransmit
+	tcpFin
+	tcpReset
+	closedMark
+	numMarkNames
+)
+
+var markNames = [numMarkNames]struct {
+	name  string
+	layer timeline.Layer
+}{
+	tcpSyn:             {"tcp.syn", timeline.Kernel},
+	tcpEstablished:     {"tcp.established", timeline.Kernel},
+	acceptMark:         {"accept", timeline.Kernel},
+	connectionMark:     {"connection", timeline.Loop},
+	parserAttached:     {"parser.attached", timeline.Parser},
+	epollWake:          {"epoll.wake", timeline.Loop},
+	loopRunning:        {"loop.running", timeline.Loop},
+	epollReturn:        {"epoll.return", timeline.Loop},
+	dataFirst:          {"data.first", timeline.Kernel},
+	dataLast:           {"data.last", timeline.Kernel},
+	recvFirst:          {"recv.first", timeline.Kernel},
+	recvLast:           {"recv.last", timeline.Kernel},
+	sendFirst:          {"send.first", timeline.Kernel},
+	sendLast:           {"send.last", timeline.Kernel},
+	xmitFirst:          {"xmit.first", timeline.Network},
+	xmitLast:           {"xmit.last", timeline.Network},
+	ackFirst:           {"ack.first", timeline.Network},
+	ackLast:            {"ack.last", timeline.Network},
+	headersComplete:    {"headers.complete", timeline.Parser},
+	requestMark:        {"request", timeline.Code},
+	layerEnter:         {"layer.enter", timeline.Code},
+	layerNext:          {"layer.next", timeline.Code},
+	layerReturn:        {"layer.return", timeline.Code},
+	bodyComplete:       {"body.complete", timeline.Parser},
+	headComposed:       {"head.composed", timeline.Stream},
+	responseEnd:        {"response.end", timeline.Stream},
+	backpressureBegin:  {"backpressure.begin", timeline.Stream},
+	drainMark:          {"drain", timeline.Stream},
+	keepAliveResetMark: {"keepalive.reset", timeline.Loop},
+	abortedMark:        {"aborted", timeline.Loop},
+	tcpRetransmit:      {"tcp.retransmit", timeline.Network},
+	tcpFin:             {"tcp.fin", timeline.Kernel},
+	tcpReset:           {"tcp.reset", timeline.Kernel},
+	closedMark:         {"closed", timeline.Loop},
+}
+
+// detailKind says what a listed mark's detail is.
+type detailKind uint8
+
+const (
+	noDetail     detailKind = iota
+	layerName               // the name with the number
+	reasonDetail            // a stamp.CloseReason
+	sentDetail
+	receivedDetail
+)
+
+// listed is a mark of the list that is being made.
+type listed struct {
+	at     int64 // ns of CLOCK_MONOTONIC
+	name   markName
+	source timeline.Source
+	kind   detailKind
+	detail uint16
+}
+
 // instant adds a mark to the list. What lies before the timeline's start is
 // not part of it.
-func (v *view) instant(name string, l timeline.Layer, at int64, s timeline.Source, detail string) {
+func (v *view) instant(name markName, at int64, s timeline.Source, kind detailKind, detail uint16) {
 	if at >= v.start {
-		v.marks = append(v.marks, timeline.Mark{Name: name, Layer: l, At: at - v.start, Source: s, Detail: detail})
+		v.marks = append(v.marks, listed{at, name, s, kind, detail})
 	}
 }
 
 // either adds the kernel's instant, or the server's where there is none.
-func (v *view) either(name string, l timeline.Layer, in instant, server int64) {
+func (v *view) either(name markName, in instant, server int64) {
 	switch {
 	case in.ok:
-		v.instant(name, l, in.at, timeline.FromKernel, "")
+		v.instant(name, in.at, timeline.FromKernel, noDetail, 0)
 	case server != 0:
-		v.instant(name, l, server, timeline.FromServer, "")
+		v.instant(name, server, timeline.FromServer, noDetail, 0)
 	}
 }
 
 // listMarks lists the exchange's marks in order of time.
-func (v *view) listMarks() []timeline.Mark {
+func (v *view) listMarks() {
 	v.connMarks()
-	for _, p := range v.servingPolls() {
+	for _, p := range v.polls {
 		if p == nil {
 			continue
 		}
 		if p.wake != 0 {
-			v.instant("epoll.wake", timeline.Loop, p.wake, timeline.FromKernel, "")
+			v.instant(epollWake, p.wake, timeline.FromKernel, noDetail, 0)
 		}
 		if p.run != 0 {
-			v.instant("loop.running", timeline.Loop, p.run, timeline.FromKernel, "")
+			v.instant(loopRunning, p.run, timeline.FromKernel, noDetail, 0)
 		}
-		v.either("epoll.return", timeline.Loop, instant{at: p.kret, ok: p.kret != 0}, p.ret)
+		v.either(epollReturn, instant{at: p.kret, ok: p.kret != 0}, p.ret)
 	}
 	v.streamMarks()
+	stepsBegin := len(v.marks)
+	sortMarks(v.marks)
 	for i := range v.x.steps {
 		v.stepMark(&v.x.steps[i])
 	}
+	stepsEnd := len(v.marks)
 	v.endMarks()
-	v.begins = v.begins[:0]
-	for i := range v.marks {
-		v.begins = append(v.begins, instantOf{v.marks[i].At, int32(i)})
+	sortMarks(v.marks[stepsEnd:])
+	// Three lists in order; of equal instants the earlier list's come first.
+	v.merge(v.marks[:stepsBegin], v.marks[stepsBegin:stepsEnd], v.marks[stepsEnd:])
+}
+
+// sortMarks sorts by time what is nearly sorted, and keeps what is equal in
+// order.
+func sortMarks(s []listed) {
+	if len(s) > 256 {
+		slices.SortStableFunc(s, func(a, b listed) int { return cmp.Compare(a.at, b.at) })
+		return
 	}
-	sortInstants(v.begins)
-	out := make([]timeline.Mark, len(v.marks))
-	for i := range out {
-		out[i] = v.marks[v.begins[i].pos]
+	for i := 1; i < len(s); i++ {
+		m, j := s[i], i
+		for ; j > 0 && s[j-1].at > m.at; j-- {
+			s[j] = s[j-1]
+		}
+		s[j] = m
+	}
+}
+
+// merge makes the timeline's marks of three sorted lists.
+func (v *view) merge(a, b, c []listed) {
+	out := slices.Grow(v.out.Marks, len(v.marks))
+	for len(b) > 0 {
+		switch {
+		case len(a) > 0 && a[0].at <= b[0].at && (len(c) == 0 || a[0].at <= c[0].at):
+			out, a = v.expand(out, &a[0]), a[1:]
+		case len(c) > 0 && c[0].at < b[0].at:
+			out, c = v.expand(out, &c[0]), c[1:]
+		default:
+			out, b = v.expand(out, &b[0]), b[1:]
+		}
+	}
+	for len(a)+len(c) > 0 {
+		if len(c) == 0 || len(a) > 0 && a[0].at <= c[0].at {
+			out, a = v.expand(out, &a[0]), a[1:]
+		} else {
+			out, c = v.expand(out, &c[0]), c[1:]
+		}
+	}
+	v.out.Marks = out
+}
+
+// expand appends a mark in its full form.
+func (v *view) expand(out []timeline.Mark, m *listed) []timeline.Mark {
+	out = out[:len(out)+1]
+	n, to := &markNames[m.name], &out[len(out)-1]
+	to.Name, to.Layer, to.At, to.Source = n.name, n.layer, m.at-v.start, m.source
+	switch m.kind {
+	case noDetail:
+		to.Detail = ""
+	case layerName:
+		to.Detail = v.c.names.of(m.detail)
+	case reasonDetail:
+		to.Detail = stamp.CloseReason(m.detail).String()
+	case sentDetail:
+		to.Detail = "sent"
+	case receivedDetail:
+		to.Detail = "received"
 	}
 	return out
 }
@@ -69,79 +229,81 @@ func (v *view) connMarks() {
 		if _, derived, _ := mark.Unpack(e.Off); derived == 1 {
 			source = timeline.Derived
 		}
-		v.instant("tcp.syn", timeline.Kernel, e.At, source, "")
+		v.instant(tcpSyn, e.At, source, noDetail, 0)
 	}
-	v.either("tcp.established", timeline.Kernel, v.stateMark(mark.Established), 0)
-	v.either("accept", timeline.Kernel, v.stateMark(mark.Accepted), k.accepted)
-	v.either("connection", timeline.Loop, instant{}, k.connection)
-	v.either("parser.attached", timeline.Parser, instant{}, k.attached)
+	v.either(tcpEstablished, v.stateMark(mark.Established), 0)
+	v.either(acceptMark, v.stateMark(mark.Accepted), k.accepted)
+	v.either(connectionMark, instant{}, k.connection)
+	v.either(parserAttached, instant{}, k.attached)
 }
 
 // streamMarks lists the boundaries of the exchange's bytes.
 func (v *view) streamMarks() {
 	k := v.k
-	var recvFirst, recvLast, sendFirst, sendLast int64
+	var firstRecv, lastRecv, firstSend, lastSend int64
 	for i := range k.recvs {
 		t := &k.recvs[i]
-		if recvFirst == 0 && t.hi > v.r0 {
-			recvFirst = t.ret
+		if firstRecv == 0 && t.hi > v.r0 {
+			firstRecv = t.ret
 		}
-		if recvLast == 0 && t.hi >= v.r1 && v.r1 > v.r0 {
-			recvLast = t.ret
+		if lastRecv == 0 && t.hi >= v.r1 && v.r1 > v.r0 {
+			lastRecv = t.ret
 		}
 	}
 	for i := range k.sends {
 		t := &k.sends[i]
-		if sendFirst == 0 && v.t1 > v.t0 && t.lo <= v.t0 && t.hi > v.t0 {
-			sendFirst = t.begin
+		if firstSend == 0 && v.t1 > v.t0 && t.lo <= v.t0 && t.hi > v.t0 {
+			firstSend = t.begin
 		}
-		if sendLast == 0 && v.t1 > v.t0 && t.ret != 0 && t.to >= v.t1 {
-			sendLast = t.ret
+		if lastSend == 0 && v.t1 > v.t0 && t.ret != 0 && t.to >= v.t1 {
+			lastSend = t.ret
 		}
 	}
-	v.either("data.first", timeline.Kernel, v.data[0], 0)
-	v.either("data.last", timeline.Kernel, v.data[1], 0)
-	v.either("recv.first", timeline.Kernel, v.read[0], recvFirst)
-	v.either("recv.last", timeline.Kernel, v.read[1], recvLast)
-	v.either("send.first", timeline.Kernel, instant{}, sendFirst)
-	v.either("send.last", timeline.Kernel, v.queued, sendLast)
-	v.either("xmit.first", timeline.Network, v.sent[0], 0)
-	v.either("xmit.last", timeline.Network, v.sent[1], 0)
-	v.either("ack.first", timeline.Network, v.acked[0], 0)
-	v.either("ack.last", timeline.Network, v.acked[1], 0)
+	v.either(dataFirst, v.data[0], 0)
+	v.either(dataLast, v.data[1], 0)
+	v.either(recvFirst, v.read[0], firstRecv)
+	v.either(recvLast, v.read[1], lastRecv)
+	v.either(sendFirst, instant{}, firstSend)
+	v.either(sendLast, v.queued, lastSend)
+	v.either(xmitFirst, v.sent[0], 0)
+	v.either(xmitLast, v.sent[1], 0)
+	v.either(ackFirst, v.acked[0], 0)
+	v.either(ackLast, v.acked[1], 0)
 }
 
 // stepMark lists one of the server's stamps, if it has a mark's name.
 func (v *view) stepMark(e *step) {
-	server := func(name string, l timeline.Layer, detail string) {
-		v.instant(name, l, e.at, timeline.FromServer, detail)
-	}
+	var name markName
+	kind, detail := noDetail, uint16(0)
 	switch e.code {
 	case stamp.HeadersComplete:
-		server("headers.complete", timeline.Parser, "")
+		name = headersComplete
 	case stamp.Request:
-		server("request", timeline.Code, "")
+		name = requestMark
 	case stamp.LayerEnter:
-		server("layer.enter", timeline.Code, v.c.names.of(e.aux))
+		name, kind, detail = layerEnter, layerName, e.aux
 	case stamp.LayerNext:
-		server("layer.next", timeline.Code, v.c.names.of(e.aux))
+		name, kind, detail = layerNext, layerName, e.aux
 	case stamp.LayerReturn:
-		server("layer.return", timeline.Code, v.c.names.of(e.aux))
+		name, kind, detail = layerReturn, layerName, e.aux
 	case stamp.BodyComplete:
-		server("body.complete", timeline.Parser, "")
+		name = bodyComplete
 	case stamp.HeadComposed:
-		server("head.composed", timeline.Stream, "")
+		name = headComposed
 	case stamp.ResponseEnd:
-		server("response.end", timeline.Stream, "")
+		name = responseEnd
 	case stamp.BackpressureBegin:
-		server("backpressure.begin", timeline.Stream, "")
+		name = backpressureBegin
 	case stamp.Drain:
-		server("drain", timeline.Stream, "")
+		name = drainMark
 	case stamp.KeepAliveReset:
-		server("keepalive.reset", timeline.Loop, "")
+		name = keepAliveResetMark
 	case stamp.Aborted:
-		server("aborted", timeline.Loop, stamp.CloseReason(e.aux).String())
+		name, kind, detail = abortedMark, reasonDetail, e.aux
+	default:
+		return
 	}
+	v.instant(name, e.at, timeline.FromServer, kind, detail)
 }
 
 // endMarks lists how the connection ended, for its last exchange, and the
@@ -159,25 +321,25 @@ func (v *view) endMarks() {
 		case kind == mark.Retransmit:
 			// Offsets are compared as TCP compares sequence numbers.
 			if b-uint32(v.t0) < uint32(min(v.t1-v.t0, 1<<31)) {
-				v.instant("tcp.retransmit", timeline.Network, e.At, timeline.FromKernel, "")
+				v.instant(tcpRetransmit, e.At, timeline.FromKernel, noDetail, 0)
 			}
 		case !lastOne:
 		case kind == mark.Change && !fin && a == mark.TCPEstablished:
-			detail := "sent"
+			detail := sentDetail
 			if b == mark.TCPCloseWait {
-				detail = "received"
+				detail = receivedDetail
 			}
 			if b != mark.TCPClose {
 				fin = true
-				v.instant("tcp.fin", timeline.Kernel, e.At, timeline.FromKernel, detail)
+				v.instant(tcpFin, e.At, timeline.FromKernel, detail, 0)
 			}
 		case kind == mark.ResetReceived:
-			v.instant("tcp.reset", timeline.Kernel, e.At, timeline.FromKernel, "received")
+			v.instant(tcpReset, e.At, timeline.FromKernel, receivedDetail, 0)
 		case kind == mark.ResetSent:
-			v.instant("tcp.reset", timeline.Kernel, e.At, timeline.FromKernel, "sent")
+			v.instant(tcpReset, e.At, timeline.FromKernel, sentDetail, 0)
 		}
 	}
 	if lastOne && k.closed != 0 {
-		v.instant("closed", timeline.Loop, k.closed, timeline.FromServer, k.reason.String())
+		v.instant(closedMark, k.closed, timeline.FromServer, reasonDetail, uint16(k.reason))
 	}
 }

@@ -4,52 +4,73 @@ package correlate
 
 import (
 	"encoding/binary"
+	"hash/maphash"
+	"slices"
 
 	"github.com/lifetrace/lifetrace/internal/timeline"
 )
 
-// names keeps the texts made of name numbers, of which a run has few.
+// names keeps the texts of a run, and the labels made of them, of which it has
+// few.
 type names struct {
-	lookup          func(uint16) string
-	plain           []string // a route's or a layer's name
-	layer, handlers []string // with what a span's name has before it
+	lookup func(uint16) string
+	plain  []string // a route's or a layer's name
+	// meanings are the labels' and numbers finds a label by its own. layers,
+	// parsers and handlers are the labels of those that have a name, by its
+	// number; 0 is none.
+	meanings                  []meaning
+	numbers                   map[meaning]label
+	layers, parsers, handlers []label
+
+	// targets are the request targets that came lately, each at the place
+	// that its hash says: one that comes again needs no memory.
+	targets [targetsKept]string
+	seed    maphash.Seed
 }
 
-func (n *names) of(id uint16) string { return cached(&n.plain, id, "", n.lookup) }
+// targetsKept bounds the targets' memory to 512 KiB.
+const targetsKept = 1024
 
-func (n *names) layerSpan(id uint16) string { return cached(&n.layer, id, "layer:", n.lookup) }
-
-func (n *names) handlerSpan(id uint16) string { return cached(&n.handlers, id, "handler:", n.lookup) }
-
-// cached looks a name up once. A name that is not there yet is asked for again.
-func cached(table *[]string, id uint16, prefix string, lookup func(uint16) string) string {
-	for len(*table) <= int(id) {
-		*table = append(*table, "")
+func newNames(lookup func(uint16) string) names {
+	n := names{lookup: lookup, meanings: slices.Clone(meanings[:]), numbers: map[meaning]label{}, seed: maphash.MakeSeed()}
+	for l, m := range n.meanings {
+		n.numbers[m] = label(l)
 	}
-	if s := (*table)[id]; s != "" {
-		return s
-	}
-	name := lookup(id)
-	if name == "" {
-		return prefix
-	}
-	(*table)[id] = prefix + name
-	return (*table)[id]
+	return n
 }
 
-// methodText returns a method as a string, without memory for the usual ones.
+// of returns the name with a number. One that is not there yet is asked for
+// again.
+func (n *names) of(id uint16) string {
+	if int(id) < len(n.plain) && n.plain[id] != "" {
+		return n.plain[id]
+	}
+	name := n.lookup(id)
+	if name != "" {
+		for len(n.plain) <= int(id) {
+			n.plain = append(n.plain, "")
+		}
+		n.plain[id] = name
+	}
+	return name
+}
+
+// target returns a request target as a string.
+func (n *names) target(b []byte) string {
+	kept := &n.targets[maphash.Bytes(n.seed, b)%targetsKept]
+	if *kept != string(b) {
+		*kept = string(b)
+	}
+	return *kept
+}
+
+// methodText returns a method as a string, without memory for those that HTTP
+// defines.
 func methodText(b []byte) string {
-	switch string(b) {
-	case "GET":
-		return "GET"
-	case "POST":
-		return "POST"
-	case "HEAD":
-		return "HEAD"
-	case "PUT":
-		return "PUT"
-	case "DELETE":
-		return "DELETE"
+	for _, m := range [...]string{"GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "QUERY", "TRACE", "CONNECT"} {
+		if string(b) == m {
+			return m
+		}
 	}
 	return string(b)
 }

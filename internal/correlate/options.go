@@ -40,8 +40,15 @@ type Options struct {
 	// Kernel is what this run can see; 0 means that the probes are off.
 	Kernel Support
 	// Emit takes each finished timeline. It is called by Advance and Flush
-	// only. The timeline is the receiver's: it is not used again.
+	// only. The timeline is lent for the time of the call: its memory is used
+	// again for the next one. What is to stay is copied (timeline.Copy).
 	Emit func(*timeline.Timeline)
+
+	// Missed takes how many exchanges are over, or given up, and will have no
+	// timeline, and why: Evicted (a bound, or Skip) or Lost (their stamps). So
+	// each exchange is in Emit or in Missed, once. Like Emit it is called by
+	// Advance and Flush only.
+	Missed func(why timeline.Reasons, n uint64)
 
 	// MaxConns bounds the connections held (default 65536).
 	MaxConns int
@@ -87,6 +94,9 @@ func (o *Options) setDefaults() {
 	if o.Emit == nil {
 		o.Emit = func(*timeline.Timeline) {}
 	}
+	if o.Missed == nil {
+		o.Missed = func(timeline.Reasons, uint64) {}
+	}
 }
 
 // Stats counts what a Correlator did. All but the last three only grow.
@@ -101,6 +111,9 @@ type Stats struct {
 	// out (I3); Broken counts timelines whose spans did not sum (I1) and that
 	// were cut down to one unknown span. Broken is 0 unless there is a bug.
 	Negative, Broken uint64
+
+	// Missed counts exchanges that have no timeline, see Options.
+	Missed uint64
 
 	// What the bounds threw away (I4): connections, whose exchanges are
 	// emitted flagged; exchanges that could not even be emitted; stamps;

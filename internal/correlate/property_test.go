@@ -123,7 +123,7 @@ func (r *reader) hand(cookie uint64, lane mark.Lane, marks []mark.Mark) {
 func play(seed int64, s *sim, h harm, o Options) ([]*timeline.Timeline, *Correlator, *reader) {
 	var out []*timeline.Timeline
 	o.Names, o.Seed = s.names.Name, 42
-	o.Emit = func(t *timeline.Timeline) { out = append(out, t) }
+	o.Emit = func(t *timeline.Timeline) { out = append(out, t.Clone()) }
 	c := New(o)
 	r := newReader(s, c, seed, h)
 	now := int64(1000)

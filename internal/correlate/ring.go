@@ -2,8 +2,6 @@
 
 package correlate
 
-import "sort"
-
 // ring keeps the newest of a sequence. Positions count from 0 and never
 // repeat; those in [first, next) can be read.
 type ring[T any] struct {
@@ -46,8 +44,25 @@ func (r *ring[T]) last() *T {
 }
 
 // search returns the first position whose element satisfies f, which must be
-// false for a prefix and true for the rest; next if there is none.
+// false for a prefix and true for the rest; next if there is none. Nearly all
+// questions are about the newest, so it looks back from there in steps that
+// double before it halves what is left.
 func (r *ring[T]) search(f func(*T) bool) uint64 {
-	base := r.first()
-	return base + uint64(sort.Search(len(r.buf), func(i int) bool { return f(r.at(base + uint64(i))) }))
+	low, high := r.first(), r.next // the answer is in [low, high]
+	for step := uint64(1); low < high; step <<= 1 {
+		pos := high - min(step, high-low)
+		if !f(r.at(pos)) {
+			low = pos + 1
+			break
+		}
+		high = pos
+	}
+	for low < high {
+		if mid := low + (high-low)/2; f(r.at(mid)) {
+			high = mid
+		} else {
+			low = mid + 1
+		}
+	}
+	return low
 }

@@ -77,6 +77,16 @@ func (c *Correlator) occupy(l *loop, at int64, kind occupied, conn uint64, excha
 	}
 }
 
+// serve notes that from at on a loop works on an exchange.
+func (c *Correlator) serve(l *loop, at int64, k *conn, exchange uint32) {
+	was := l.past.next
+	c.occupy(l, at, served, k.cookie, exchange)
+	if l.past.next != was && k.worked != 0 && uint64(exchange)+1 >= k.worked {
+		l.past.last().first = true
+		k.worked = uint64(exchange) + 2
+	}
+}
+
 func (c *Correlator) loopStamp(l *loop, s *stamp.Stamp, at int64) {
 	switch s.Code {
 	case stamp.PollEnter:
@@ -96,7 +106,7 @@ func (c *Correlator) loopStamp(l *loop, s *stamp.Stamp, at int64) {
 		// A callback is for the exchange that the connection is at; its
 		// stamp need not say so.
 		if k := c.conns[s.Conn]; k != nil && s.Conn != 0 {
-			c.occupy(l, at, served, s.Conn, max(s.Exchange, k.reading))
+			c.serve(l, at, k, max(s.Exchange, k.reading))
 		} else {
 			c.occupy(l, at, other, 0, 0)
 		}
@@ -107,6 +117,9 @@ func (c *Correlator) loopStamp(l *loop, s *stamp.Stamp, at int64) {
 func (c *Correlator) connStamp(l *loop, k *conn, s *stamp.Stamp, at, prev int64) {
 	switch s.Code {
 	case stamp.Accepted:
+		if k.first == at {
+			k.worked = 1 // it is new
+		}
 		k.known, k.accepting, k.accepted = true, prev, at
 		c.setUp(l, k, at)
 	case stamp.Peer:
@@ -130,14 +143,14 @@ func (c *Correlator) connStamp(l *loop, k *conn, s *stamp.Stamp, at, prev int64)
 		c.ends(k, at)
 		c.pend(k)
 	case stamp.RecvReturn:
-		c.occupy(l, at, served, k.cookie, s.Exchange)
+		c.serve(l, at, k, s.Exchange)
 		if s.B == 0 {
 			return // the client's FIN: no bytes
 		}
 		c.transfer(k, &k.recvs, transfer{from: prev, begin: prev, ret: at, lo: s.A - min(s.B, s.A), hi: s.A, to: s.A})
 		l.open = interval{kind: recvInterval, k: k, pos: k.recvBase + uint64(len(k.recvs)) - 1}
 	case stamp.SendBegin:
-		c.occupy(l, at, served, k.cookie, s.Exchange)
+		c.serve(l, at, k, s.Exchange)
 		c.transfer(k, &k.sends, transfer{from: prev, begin: at, lo: s.A, hi: s.A + min(s.B, ^s.A), to: s.A})
 	case stamp.SendReturn:
 		n := len(k.sends)
@@ -155,7 +168,7 @@ func (c *Correlator) connStamp(l *loop, k *conn, s *stamp.Stamp, at, prev int64)
 // setUp notes that the loop works on a new connection, which is part of its
 // exchange 0.
 func (c *Correlator) setUp(l *loop, k *conn, at int64) {
-	c.occupy(l, at, served, k.cookie, 0)
+	c.serve(l, at, k, 0)
 	l.open = interval{kind: setUpInterval, k: k}
 }
 
@@ -182,7 +195,7 @@ func (c *Correlator) exchangeStamp(l *loop, k *conn, s *stamp.Stamp, at int64) {
 		c.stats.UnmatchedStamps++
 		return
 	}
-	c.occupy(l, at, served, k.cookie, x.num)
+	c.serve(l, at, k, x.num)
 	if x.first == 0 {
 		x.first = max(at, 1)
 	}
@@ -245,9 +258,9 @@ func (c *Correlator) exchange(k *conn, num uint32) *exchange {
 		return nil // its beginning was lost, and later ones have begun
 	}
 	if len(k.open) >= c.opt.MaxExchangesPerConn {
-		c.stats.DroppedExchanges++
-		c.release(k, 0)
+		c.dropExchange(k)
 	}
+	c.leap(k, num)
 	var x *exchange
 	if n := len(c.freeExchanges); n > 0 {
 		x, c.freeExchanges = c.freeExchanges[n-1], c.freeExchanges[:n-1]

@@ -4,6 +4,7 @@ package correlate
 
 import (
 	"cmp"
+	"math/bits"
 	"slices"
 
 	"github.com/lifetrace/lifetrace/internal/timeline"
@@ -33,118 +34,132 @@ type paint struct {
 // canvas collects the paints of one timeline.
 type canvas struct {
 	paints []paint
-	// Scratch: positions of paints by their beginnings and by their ends.
-	begins, ends []instantOf
-	active       [numHeights][]int32
-	negative     uint64
+	// painted has bit n if a paint's step is n.
+	painted uint
+	// order is the paints' positions in the order of their beginnings.
+	order []beginning
+	// active are the paints that have begun at each height, by when.
+	active   [numHeights][]int32
+	negative uint64
 }
 
-// instantOf is an instant and the position of what it belongs to.
-type instantOf struct {
+// beginning is when a paint begins and its position.
+type beginning struct {
 	at  int64
 	pos int32
 }
 
-// sortInstants sorts by time, what is equal by position. What comes in is
+// byBeginning sorts the paints by time, what is equal by position. They come
 // nearly sorted.
-func sortInstants(s []instantOf) {
+func (v *canvas) byBeginning() {
+	s := v.order[:0]
+	for i := range v.paints {
+		s = append(s, beginning{v.paints[i].from, int32(i)})
+	}
+	v.order = s
 	if len(s) > 256 {
-		slices.SortFunc(s, func(a, b instantOf) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.pos, b.pos)) })
+		slices.SortFunc(s, func(a, b beginning) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.pos, b.pos)) })
 		return
 	}
 	for i := 1; i < len(s); i++ {
-		v, j := s[i], i
-		for ; j > 0 && s[j-1].at > v.at; j-- {
+		b, j := s[i], i
+		for ; j > 0 && s[j-1].at > b.at; j-- {
 			s[j] = s[j-1]
 		}
-		s[j] = v
+		s[j] = b
 	}
 }
 
 // paint adds an interval. One that would be negative is counted and left out.
-func (v *canvas) paint(h height, l label, from, to int64) {
+func (v *view) paint(h height, l label, from, to int64) {
 	if to < from {
 		v.negative++
 		return
 	}
+	v.painted |= 1 << v.c.names.meanings[l].step
 	v.paints = append(v.paints, paint{from, to, l, h})
 }
 
 // sweep cuts [t0, t1) into spans: each instant gets the label of the highest
 // paint over it, the one that began last where two are equally high, unknown
 // where there is none. So spans cannot overlap and leave no hole (I1).
-func (v *canvas) sweep(t0, t1 int64, spans []timeline.Span) []timeline.Span {
-	v.begins, v.ends = v.begins[:0], v.ends[:0]
-	for i := range v.paints {
-		v.begins = append(v.begins, instantOf{v.paints[i].from, int32(i)})
-		v.ends = append(v.ends, instantOf{v.paints[i].to, int32(i)})
-	}
-	sortInstants(v.begins)
-	sortInstants(v.ends)
+//
+// What shows can only change where a paint begins or the one that shows ends.
+// A paint that ends while it is covered is found out when it comes to light.
+func (v *view) sweep(t0, t1 int64) {
+	v.byBeginning()
 	for h := range v.active {
 		v.active[h] = v.active[h][:0]
 	}
-	from, to := 0, 0 // the next paint to begin and to end
+	begun := uint(0) // bit h: some paint is active at height h
+	from := 0        // the next paint to begin
 	for at := t0; at < t1; {
-		for ; from < len(v.begins) && v.begins[from].at <= at; from++ {
-			if p := &v.paints[v.begins[from].pos]; p.to > at {
-				v.active[p.height] = append(v.active[p.height], v.begins[from].pos)
+		for ; from < len(v.order) && v.order[from].at <= at; from++ {
+			pos := v.order[from].pos
+			if p := &v.paints[pos]; p.to > at {
+				v.active[p.height] = append(v.active[p.height], pos)
+				begun |= 1 << p.height
 			}
 		}
-		for ; to < len(v.ends) && v.ends[to].at <= at; to++ {
-			h := v.paints[v.ends[to].pos].height
-			if i := slices.Index(v.active[h], v.ends[to].pos); i >= 0 {
-				v.active[h] = slices.Delete(v.active[h], i, i+1)
+		next, shows := t1, unknown
+		if from < len(v.order) {
+			next = min(next, v.order[from].at)
+		}
+		for begun != 0 {
+			h := bits.Len(begun) - 1
+			a := v.active[h]
+			if p := &v.paints[a[len(a)-1]]; p.to > at {
+				next, shows = min(next, p.to), p.label
+				break
+			}
+			v.active[h] = a[:len(a)-1]
+			if len(a) == 1 {
+				begun &^= 1 << h
 			}
 		}
-		next := t1
-		if from < len(v.begins) {
-			next = min(next, v.begins[from].at)
-		}
-		if to < len(v.ends) {
-			next = min(next, v.ends[to].at)
-		}
-		spans = extend(spans, v.top(), at-t0, next-at)
+		v.extend(shows, at-t0, next-at)
 		at = next
 	}
-	return v.marginal(t0, t1, spans)
+	v.marginal(t0, t1)
 }
 
-// top is the label that shows.
-func (v *canvas) top() label {
-	for h := int(numHeights) - 1; h >= 0; h-- {
-		if a := v.active[h]; len(a) > 0 {
-			return v.paints[a[len(a)-1]].label
-		}
-	}
-	return unknown
+// span is one of a label's.
+func (v *view) span(l label, start, duration int64) timeline.Span {
+	m := &v.c.names.meanings[l]
+	return timeline.Span{Step: m.step, Name: m.name, Layer: m.layer, Label: uint32(l) + 1, Start: start, Duration: duration}
 }
 
-// extend appends an interval to spans, or lengthens the last of them.
-func extend(spans []timeline.Span, l label, start, duration int64) []timeline.Span {
-	if n := len(spans); n > 0 && spans[n-1].Name == l.name && spans[n-1].Step == l.step {
-		spans[n-1].Duration += duration
-		return spans
+// extend appends an interval to the spans, or lengthens the last of them.
+func (v *view) extend(l label, start, duration int64) {
+	if n := len(v.out.Spans); n > 0 && v.out.Spans[n-1].Label == uint32(l)+1 {
+		v.out.Spans[n-1].Duration += duration
+		return
 	}
-	return append(spans, timeline.Span{Step: l.step, Name: l.name, Layer: l.layer, Start: start, Duration: duration})
+	v.out.Spans = append(v.out.Spans, v.span(l, start, duration))
 }
 
 // marginal gives each step that happened, but has no time of its own, a span
 // of length 0: where it happened, or at the end if that was later.
-func (v *canvas) marginal(t0, t1 int64, spans []timeline.Span) []timeline.Span {
-	var shown [17]bool
+func (v *view) marginal(t0, t1 int64) {
+	spans := v.out.Spans
+	shown := uint(0) // bit n: step n
 	for i := range spans {
-		shown[spans[i].Step] = true
+		shown |= 1 << spans[i].Step
 	}
-	for _, b := range v.begins { // in order of time
+	for _, b := range v.order {
+		if v.painted&^shown == 0 {
+			break
+		}
 		p := &v.paints[b.pos]
-		if shown[p.step] || p.to < t0 {
+		step := v.c.names.meanings[p.label].step
+		if shown&(1<<step) != 0 || p.to < t0 {
 			continue
 		}
-		shown[p.step] = true
-		s := timeline.Span{Step: p.step, Name: p.name, Layer: p.layer}
+		shown |= 1 << step
+		s := v.span(p.label, 0, 0)
 		if p.from > t1 {
-			s.Detail = &timeline.Detail{After: p.from - t1}
+			s.Detail = v.out.Details.New()
+			s.Detail.After = p.from - t1
 		}
 		// A span of length 0 stands between two others: before the first
 		// one that begins at or after its instant, behind those that were
@@ -160,5 +175,5 @@ func (v *canvas) marginal(t0, t1 int64, spans []timeline.Span) []timeline.Span {
 		}
 		spans = slices.Insert(spans, pos, s)
 	}
-	return spans
+	v.out.Spans = spans
 }

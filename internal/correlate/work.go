@@ -21,8 +21,13 @@ type view struct {
 	// finished is set if the response was sent and acknowledged, as far as
 	// this run can tell.
 	finished bool
-	marks    []timeline.Mark
-	layers   []layerRef // the stack of layers that have not returned
+	// polls are those that brought the connection and its first byte; nil for
+	// one that is not known or not this exchange's.
+	polls [2]*poll
+	// out is what is being made. It is used again for the next one.
+	out    timeline.Copy
+	marks  []listed
+	layers []layerRef // the stack of layers that have not returned
 }
 
 // layerRef is a layer that was entered.

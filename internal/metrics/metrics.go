@@ -125,7 +125,7 @@ func New(reg prometheus.Registerer, src Sources, o Options) (*Metrics, error) {
 	return m, nil
 }
 
-// Observe counts a finished timeline. It allocates nothing once its labels have
+// Observe counts a finished timeline, which it does not keep. It allocates nothing once its labels have
 // been seen, but for an exemplar a second and label set.
 func (m *Metrics) Observe(t *timeline.Timeline) {
 	outcome := outcomeOf(t.Incomplete)
@@ -137,6 +137,11 @@ func (m *Metrics) Observe(t *timeline.Timeline) {
 		m.unsound[outcome].Observe(seconds(t.Duration))
 	}
 	m.stages.observe(t, outcome)
+}
+
+// Missed counts exchanges that are over and have no timeline, and why.
+func (m *Metrics) Missed(why timeline.Reasons, n uint64) {
+	m.outcomes[outcomeOf(why)].Add(float64(n))
 }
 
 // RegisterProcess adds what the Go runtime and the kernel say about this

@@ -280,6 +280,48 @@ func TestObserveAllocatesNothing(t *testing.T) {
 	}
 }
 
+// Labels are a short cut and no more: whatever they say, names decide.
+func TestObserveByLabel(t *testing.T) {
+	m, reg := newTest(t, Sources{}, Options{Stages: 1})
+	spans := []timeline.Span{
+		{Name: "recv", Layer: timeline.Kernel, Label: 7},
+		{Name: "send", Layer: timeline.Kernel, Label: 7}, // of another correlator
+		{Name: "layer:a", Layer: timeline.Code, Label: 3},
+		{Name: "layer:b", Layer: timeline.Code, Label: 4},
+		{Name: "parse", Layer: timeline.Parser, Label: maxLabel},
+	}
+	for range 3 {
+		tl := exchange("GET", "/", 200)
+		tl.Spans = spans
+		m.Observe(tl)
+		tl.Incomplete = timeline.Lost
+		m.Observe(tl)
+	}
+	stages := map[string]uint64{
+		"layer=kernel,stage=recv": 3, "layer=kernel,stage=send": 3,
+		"layer=code,stage=layer:a": 3, "layer=code,stage=layer:other": 3, "layer=parser,stage=parse": 3,
+	}
+	want(t, reg, "lifetrace_stage_duration_seconds", stages)
+	if n := gather(t, reg, "lifetrace_labels_folded_total")["label=stage"].GetCounter().GetValue(); n != 9 {
+		t.Errorf("folded %v, want each of 6 times b and 3 times the incomplete a", n)
+	}
+}
+
+// Exchanges without a timeline count by why, and in no histogram.
+func TestMissed(t *testing.T) {
+	m, reg := newTest(t, Sources{}, Options{})
+	m.Missed(timeline.Evicted, 3)
+	m.Missed(timeline.Lost, 1)
+	m.Missed(timeline.Evicted, 2)
+	got := gather(t, reg, "lifetrace_timelines_total")
+	for outcome, n := range map[string]float64{"evicted": 5, "lost": 1, "complete": 0} {
+		if c := got["outcome="+outcome].GetCounter().GetValue(); c != n {
+			t.Errorf("outcome %s: %v, want %v", outcome, c, n)
+		}
+	}
+	want(t, reg, "http_server_request_duration_seconds", nil)
+}
+
 func TestObserveConcurrent(t *testing.T) {
 	m, reg := newTest(t, Sources{}, Options{})
 	var wg sync.WaitGroup

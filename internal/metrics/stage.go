@@ -19,6 +19,8 @@ type stages struct {
 	folded         prometheus.Counter
 
 	children map[stageKey]*stageChild
+	// labelled are children by outcome and the spans' Label, a short cut.
+	labelled [len(outcomeOrder) + 1][]*stageChild
 	// named is how many children have a name of the user's.
 	named int
 	// touched are the children that the timeline in hand has time in.
@@ -31,7 +33,11 @@ type stageKey struct {
 	outcome int
 }
 
+// maxLabel bounds the short cut; spans beyond it go the long way.
+const maxLabel = 1 << 12
+
 type stageChild struct {
+	key      stageKey // the first that it was resolved for
 	observer prometheus.Observer
 	sum      int64 // ns, of the timeline in hand
 	touched  bool
@@ -52,11 +58,7 @@ func (s *stages) observe(t *timeline.Timeline, outcome int) {
 		if span.Duration == 0 && span.Detail != nil && span.Detail.After > 0 {
 			continue
 		}
-		key := stageKey{span.Name, span.Layer, outcome}
-		c := s.children[key]
-		if c == nil {
-			c = s.resolve(key)
-		}
+		c := s.child(span, outcome)
 		if !c.touched {
 			c.touched = true
 			s.touched = append(s.touched, c)
@@ -68,6 +70,31 @@ func (s *stages) observe(t *timeline.Timeline, outcome int) {
 		c.sum, c.touched, s.touched[i] = 0, false, nil
 	}
 	s.touched = s.touched[:0]
+}
+
+// child finds the child of a span's stage.
+func (s *stages) child(span *timeline.Span, outcome int) *stageChild {
+	short := s.labelled[outcome]
+	if l := int(span.Label); l < len(short) {
+		// Labels are of one correlator; the name says whether this is it, and
+		// to compare a string with itself costs nothing.
+		if c := short[l]; c != nil && c.key.name == span.Name && c.key.layer == span.Layer {
+			return c
+		}
+	}
+	key := stageKey{span.Name, span.Layer, outcome}
+	c := s.children[key]
+	if c == nil {
+		c = s.resolve(key)
+	}
+	if l := int(span.Label); l > 0 && l < maxLabel && c.key == key {
+		for len(short) <= l {
+			short = append(short, nil)
+		}
+		short[l] = c
+		s.labelled[outcome] = short
+	}
+	return c
 }
 
 // resolve makes the child of a stage. Names with a part of the user's, such as
@@ -85,7 +112,7 @@ func (s *stages) resolve(key stageKey) *stageChild {
 			}
 		}
 	}
-	c := &stageChild{}
+	c := &stageChild{key: key}
 	if key.outcome == complete {
 		c.observer = s.sound.WithLabelValues(label(key.name), key.layer.String())
 	} else {

@@ -182,7 +182,9 @@ func (t *Timeline) UnmarshalJSON(b []byte) error {
 		if err != nil {
 			return fmt.Errorf("timeline span layer: %w", err)
 		}
-		d.Spans = append(d.Spans, Span{s.Step, s.Name, Layer(l), s.Start, s.Duration, (*Detail)(s.Detail)})
+		d.Spans = append(d.Spans, Span{
+			Step: s.Step, Name: s.Name, Layer: Layer(l), Start: s.Start, Duration: s.Duration, Detail: (*Detail)(s.Detail),
+		})
 	}
 	l := &j.Layers
 	d.Layers = [NumLayers]int64{l.Unknown, l.Kernel, l.Loop, l.Parser, l.Code, l.Stream, l.Network}

@@ -74,9 +74,13 @@ type Mark struct {
 
 // Span is an interval. Start is ns from the timeline's start.
 type Span struct {
-	Step     uint8 // 1 to 16, 0 for unknown
-	Name     string
-	Layer    Layer
+	Step  uint8 // 1 to 16, 0 for unknown
+	Name  string
+	Layer Layer
+	// Label is a small number for Step, Name and Layer together, the same in
+	// all timelines of one correlator, so that a receiver need not look a
+	// name up; 0 if the timeline is not from one.
+	Label    uint32
 	Start    int64
 	Duration int64
 	Detail   *Detail // nil if there is none

@@ -27,14 +27,14 @@ func sample() *Timeline {
 			{"keepalive.reset", Loop, 160_000, FromServer, ""},
 		},
 		Spans: []Span{
-			{1, "tcp.handshake", Kernel, 0, 49_300, &Detail{Derived: true}},
-			{2, "accept.queue", Kernel, 49_300, 41_900, &Detail{
+			{Step: 1, Name: "tcp.handshake", Layer: Kernel, Duration: 49_300, Detail: &Detail{Derived: true}},
+			{Step: 2, Name: "accept.queue", Layer: Kernel, Start: 49_300, Duration: 41_900, Detail: &Detail{
 				Depth: 1, Limit: 511, Wait: 45_000,
 				BlockedBy: []ID{{1}, {2}}, BlockedNS: []int64{30_000, 1200}, BlockedOther: 99,
 			}},
-			{0, "unknown", Unknown, 91_200, 30, nil},
-			{10, "layer:json", Code, 91_230, 64_470, nil},
-			{16, "keepalive.reset", Loop, 155_700, 0, &Detail{After: 4300}},
+			{Name: "unknown", Start: 91_200, Duration: 30},
+			{Step: 10, Name: "layer:json", Layer: Code, Start: 91_230, Duration: 64_470},
+			{Step: 16, Name: "keepalive.reset", Layer: Loop, Start: 155_700, Detail: &Detail{After: 4300}},
 		},
 		Findings: []Finding{{"LT001", "the accept queue was long"}},
 	}

@@ -13,6 +13,8 @@ import (
 // asks for the slowest, else in the order in which they were added. It is never
 // nil.
 func (w *Window) Query(f Filter) []*timeline.Timeline {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
 	found := w.match(f)
 	if f.Slowest > 0 {
 		slices.SortFunc(found, func(a, b *entry) int {
@@ -30,7 +32,7 @@ func (w *Window) Query(f Filter) []*timeline.Timeline {
 	}
 	out := make([]*timeline.Timeline, len(found))
 	for i, e := range found {
-		out[i] = e.t
+		out[i] = e.Clone()
 	}
 	return out
 }
@@ -39,25 +41,19 @@ func (w *Window) Query(f Filter) []*timeline.Timeline {
 // it stops as soon as the recent ones answer it: everything that only a list
 // of the slowest still holds is older than all of those.
 func (w *Window) match(f Filter) []*entry {
-	w.mu.RLock()
-	defer w.mu.RUnlock()
 	var found []*entry
-	for i := w.recent.len() - 1; i >= 0; i-- {
-		if e := w.recent.at(i); f.Match(e.t) {
-			found = append(found, e)
-			if len(found) == f.Last {
-				return found
+	seen := map[*entry]bool{} // those that several lists may hold
+	w.each(func(e *entry) bool {
+		if e.refs > 1 {
+			if seen[e] {
+				return true
 			}
+			seen[e] = true
 		}
-	}
-	if w.recent.len() == 0 {
-		return nil
-	}
-	oldest := w.recent.at(0).seq
-	for _, e := range w.byID {
-		if e.seq < oldest && f.Match(e.t) {
+		if f.Match(&e.Timeline) {
 			found = append(found, e)
 		}
-	}
+		return f.Last == 0 || len(found) < f.Last || w.seq-e.seq >= uint64(w.recent.len())
+	})
 	return found
 }

@@ -41,23 +41,19 @@ func (r *ring) pop() *entry {
 	return e
 }
 
-// sizeOf estimates the memory of a timeline. Names of marks and spans are
-// shared between timelines and not counted; the texts of the request are its
-// own.
-func sizeOf(t *timeline.Timeline) int64 {
-	n := unsafe.Sizeof(*t) + unsafe.Sizeof(entry{})
-	n += uintptr(cap(t.Marks)) * unsafe.Sizeof(timeline.Mark{})
-	n += uintptr(cap(t.Spans)) * unsafe.Sizeof(timeline.Span{})
-	n += uintptr(cap(t.Unsupported)) * unsafe.Sizeof("")
-	for i := range t.Spans {
-		if d := t.Spans[i].Detail; d != nil {
-			n += unsafe.Sizeof(*d)
-			n += uintptr(cap(d.BlockedBy))*unsafe.Sizeof(timeline.ID{}) + uintptr(cap(d.BlockedNS))*8
-		}
+// memory estimates what an entry takes. Names of marks and spans are shared
+// between timelines and not counted; the texts of the request are its own.
+func (e *entry) memory() int64 {
+	n := unsafe.Sizeof(*e)
+	n += uintptr(cap(e.Marks)) * unsafe.Sizeof(timeline.Mark{})
+	n += uintptr(cap(e.Spans)) * unsafe.Sizeof(timeline.Span{})
+	n += uintptr(cap(e.Unsupported)) * unsafe.Sizeof("")
+	n += uintptr(cap(e.Findings)) * unsafe.Sizeof(timeline.Finding{})
+	n += uintptr(e.Details.Room()) * (unsafe.Sizeof(timeline.Detail{}) +
+		timeline.MaxBlockers*(unsafe.Sizeof(timeline.ID{})+unsafe.Sizeof(int64(0))))
+	for i := range e.Findings {
+		n += uintptr(len(e.Findings[i].Summary))
 	}
-	for i := range t.Findings {
-		n += unsafe.Sizeof(t.Findings[i]) + uintptr(len(t.Findings[i].Summary))
-	}
-	n += uintptr(len(t.Request.Method) + len(t.Request.Target))
+	n += uintptr(len(e.Request.Method) + len(e.Request.Target))
 	return int64(n)
 }

@@ -29,8 +29,8 @@ func (s *slowest) Pop() any {
 }
 
 func shorter(a, b *entry) bool {
-	if a.t.Duration != b.t.Duration {
-		return a.t.Duration < b.t.Duration
+	if a.Duration != b.Duration {
+		return a.Duration < b.Duration
 	}
 	return a.seq < b.seq
 }

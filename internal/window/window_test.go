@@ -22,6 +22,13 @@ func tl(n int, route string, status int, d time.Duration) *timeline.Timeline {
 	return t
 }
 
+// sizeOf is the memory that a window accounts for a timeline.
+func sizeOf(t *timeline.Timeline) int64 {
+	e := New(Options{}).take(shapeOf(t))
+	e.Set(t)
+	return e.memory()
+}
+
 func idOf(n int) (id timeline.ID) {
 	binary.BigEndian.PutUint64(id[8:], uint64(n))
 	return id
@@ -136,6 +143,122 @@ func TestWindowSameIDTwice(t *testing.T) {
 	w.Add(tl(7, "", 200, 2))
 	if got := w.Get(idOf(7)); got == nil || got.Duration != 2 {
 		t.Errorf("got %+v, want the later timeline", got)
+	}
+}
+
+// full makes a timeline with everything that has memory of its own.
+func full(n int) *timeline.Timeline {
+	t := tl(n, "/a", 200, time.Duration(n))
+	for i := range 30 {
+		t.Marks = append(t.Marks, timeline.Mark{Name: "request", At: int64(n + i)})
+		t.Spans = append(t.Spans, timeline.Span{Name: "loop.batch", Start: int64(n), Detail: &timeline.Detail{
+			BlockedBy: []timeline.ID{idOf(n)}, BlockedNS: []int64{int64(n)},
+		}})
+	}
+	return t
+}
+
+// What is added is lent, and what is handed out is a copy: neither the giver nor
+// a later timeline in the same memory changes it.
+func TestWindowSharesNothing(t *testing.T) {
+	w := New(Options{Recent: 2, SlowestPerRoute: 1, SlowestOverall: 1})
+	lent := full(1)
+	w.Add(lent)
+	lent.Marks[0].At, lent.Spans[0].Detail.BlockedNS[0] = 99, 99
+	got, all := w.Get(idOf(1)), w.Query(Filter{})
+	for n := 2; n < 100; n++ {
+		w.Add(full(n))
+	}
+	for _, g := range []*timeline.Timeline{got, all[0]} {
+		if g.Marks[0].At != 1 || g.Spans[0].Detail.BlockedNS[0] != 1 || g.Spans[29].Detail.BlockedBy[0] != idOf(1) || g.Marks[29].At != 30 {
+			t.Errorf("the timeline has changed: %+v", g)
+		}
+	}
+}
+
+// A window that is full adds into the memory of what it lets go.
+func TestAddAllocatesNothing(t *testing.T) {
+	w := New(Options{Recent: 50, SlowestPerRoute: 4, SlowestOverall: 8})
+	next := full(1)
+	n := 1
+	add := func() {
+		n++
+		next.ID, next.Duration = idOf(n), int64(n%1000)
+		w.Add(next)
+	}
+	for range 2000 {
+		add()
+	}
+	if a := testing.AllocsPerRun(2000, add); a != 0 {
+		t.Errorf("%v allocations, want 0", a)
+	}
+}
+
+// Timelines of changing shapes do not make every entry as large as the largest
+// of them, and spare entries are bounded.
+func TestEntriesKeepTheirShape(t *testing.T) {
+	w := New(Options{Recent: 100, SlowestPerRoute: 1, SlowestOverall: 1})
+	var want int64
+	for n := 1; n <= 5000; n++ {
+		next := tl(n, "", 200, 1)
+		next.Marks = make([]timeline.Mark, n*7%60)
+		next.Spans = make([]timeline.Span, n*5%40)
+		for i := range n % 7 {
+			if i < len(next.Spans) {
+				next.Spans[i].Detail = &timeline.Detail{}
+			}
+		}
+		w.Add(next)
+		if n > 4900 {
+			want += sizeOf(next)
+		}
+		if w.spares > maxSpares {
+			t.Fatalf("%d spare entries", w.spares)
+		}
+	}
+	// An entry may have a detail more than its last timeline needed.
+	if w.recentBytes > want*11/10 {
+		t.Errorf("%d bytes, want about %d", w.recentBytes, want)
+	}
+	spares := 0
+	for _, list := range w.spare {
+		spares += len(list)
+	}
+	if spares != w.spares {
+		t.Errorf("%d spare entries, counted %d", spares, w.spares)
+	}
+	for n := 5001; n < 5600; n++ { // each its own shape
+		next := tl(n, "", 200, 1)
+		next.Unsupported = nil
+		next.Marks = make([]timeline.Mark, (n-5000)%250)
+		w.Add(next)
+	}
+	if w.spares > maxSpares {
+		t.Errorf("%d spare entries", w.spares)
+	}
+}
+
+// A timeline that is unusually large does not leave its memory to small ones.
+func TestLargeMemoryIsNotKept(t *testing.T) {
+	w := New(Options{Recent: 1, SlowestPerRoute: 1, SlowestOverall: 1})
+	large := tl(1, "", 200, 0)
+	large.Marks = make([]timeline.Mark, 1000)
+	w.Add(large)
+	for n := 2; n < 6; n++ {
+		w.Add(tl(n, "", 200, time.Duration(n)))
+	}
+	if s := w.Stats(); s.Held != 1 || s.Bytes > 3*sizeOf(tl(0, "", 200, 0)) {
+		t.Errorf("%+v: the large timeline's memory is still held", s)
+	}
+}
+
+func BenchmarkAdd(b *testing.B) {
+	w := New(Options{})
+	t := full(1)
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		t.ID = idOf(n)
+		w.Add(t)
 	}
 }
 
