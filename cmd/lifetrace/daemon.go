@@ -99,6 +99,7 @@ func (d *daemon) build() error {
 	if d.kernel, err = d.openKernel(d.server.Addr().Port()); err != nil {
 		return err
 	}
+	debug.FreeOSMemory() // loading takes more than running
 	d.window = window.New(window.Options{Recent: d.cfg.Window, Bytes: int64(d.cfg.Window) * timelineBytes})
 	d.wall.Store(clock.WallOffset(16))
 

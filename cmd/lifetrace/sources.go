@@ -26,7 +26,7 @@ func (d *daemon) sources() metrics.Sources {
 		NegativeSpans: func() uint64 { return d.joinStats().Negative },
 	}
 	if d.kernel != nil {
-		reasons := probes.ResetReasons()
+		reasons := d.kernel.probes.ResetReasons()
 		s.AcceptQueue = func() (int, int, bool) { return d.col.Health().AcceptQueue() }
 		s.Resets = func() []metrics.ResetStat { return d.resets(reasons) }
 	}

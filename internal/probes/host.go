@@ -141,8 +141,8 @@ func InInitialPIDNamespace() bool {
 }
 
 // hasTracepoint tells whether the kernel has a typed tracepoint of this name.
-func hasTracepoint(name string) bool {
-	spec, err := btf.LoadKernelSpec()
+func hasTracepoint(types *btf.Cache, name string) bool {
+	spec, err := types.Kernel()
 	if err != nil {
 		return false
 	}
@@ -150,12 +150,10 @@ func hasTracepoint(name string) bool {
 	return spec.TypeByName("btf_trace_"+name, &t) == nil
 }
 
-// ResetReasons returns the running kernel's names of enum sk_rst_reason, which
-// change between releases, in lower case and without their prefix. It is empty
-// before 6.10.
-func ResetReasons() map[uint32]string {
+// resetReasons reads enum sk_rst_reason from the kernel's own types.
+func resetReasons(types *btf.Cache) map[uint32]string {
 	out := map[uint32]string{}
-	spec, err := btf.LoadKernelSpec()
+	spec, err := types.Kernel()
 	if err != nil {
 		return out
 	}

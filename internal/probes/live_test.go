@@ -241,3 +241,27 @@ func TestOtherPortsAreLeftAlone(t *testing.T) {
 		t.Errorf("%d connections of another port were traced", len(g.conns))
 	}
 }
+
+// A RST that answers a segment of no connection goes through the ring, with the
+// kernel's reason.
+func TestStrayReset(t *testing.T) {
+	g := newRig(t, "127.0.0.1:0", probes.Options{})
+	addr := g.l.Addr().String()
+	_ = g.l.Close()
+	if c, err := net.Dial("tcp", addr); err == nil {
+		c.Close()
+		t.Fatal("somebody else listens there")
+	}
+	g.read()
+	if len(g.events) != 1 || g.events[0].Kind != mark.StrayReset {
+		t.Fatalf("events %+v, want one stray reset", g.events)
+	}
+	reasons := g.p.ResetReasons()
+	if len(reasons) == 0 {
+		t.Skip("this kernel gives no reasons: it is older than 6.10")
+	}
+	if name := reasons[g.events[0].A]; name != "no_socket" {
+		t.Errorf("reason %d is %q, want no_socket", g.events[0].A, name)
+	}
+	g.balance()
+}

@@ -9,6 +9,7 @@ import (
 	"runtime"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/rlimit"
 )
@@ -78,6 +79,8 @@ type Probes struct {
 	states  []HookState
 	memory  Memory
 	threads *ebpf.Map
+	reasons map[uint32]string
+	types   *btf.Cache // the kernel's, decoded once for all programs
 }
 
 // Load loads and attaches every hook that this kernel takes. A hook that cannot
@@ -98,7 +101,7 @@ func Load(o Options) (*Probes, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded object: %w", err)
 	}
-	p := &Probes{}
+	p := &Probes{types: btf.NewCache()}
 	if err := p.createMaps(spec, o); err != nil {
 		p.Close()
 		return nil, err
@@ -112,6 +115,8 @@ func Load(o Options) (*Probes, error) {
 		}
 		p.states = append(p.states, HookState{h, err})
 	}
+	p.reasons = resetReasons(p.types)
+	p.types = nil // tens of megabytes that are not needed again
 	return p, nil
 }
 
@@ -140,7 +145,7 @@ func (p *Probes) createMaps(spec *ebpf.CollectionSpec, o Options) error {
 		lifetraceVarNetnsInum:  netns,
 		lifetraceVarLaneCap:    uint32(o.LaneCap),
 		lifetraceVarThreadCap:  uint32(o.ThreadCap),
-		lifetraceVarQueueSeen:  hasTracepoint("sk_data_ready"),
+		lifetraceVarQueueSeen:  hasTracepoint(p.types, "sk_data_ready"),
 		lifetraceVarWatchTgid:  uint32(os.Getpid()),
 	} {
 		if err := spec.Variables[name].Set(v); err != nil {
@@ -149,7 +154,7 @@ func (p *Probes) createMaps(spec *ebpf.CollectionSpec, o Options) error {
 	}
 	onlyMaps := spec.Copy()
 	clear(onlyMaps.Programs)
-	coll, err := ebpf.NewCollection(onlyMaps)
+	coll, err := ebpf.NewCollectionWithOptions(onlyMaps, ebpf.CollectionOptions{Cache: p.types})
 	if err != nil {
 		return fmt.Errorf("create maps: %w", err)
 	}
@@ -178,7 +183,7 @@ func (p *Probes) attach(spec *ebpf.CollectionSpec, h Hook) error {
 			delete(one.Programs, name)
 		}
 	}
-	coll, err := ebpf.NewCollectionWithOptions(one, ebpf.CollectionOptions{MapReplacements: p.maps})
+	coll, err := ebpf.NewCollectionWithOptions(one, ebpf.CollectionOptions{MapReplacements: p.maps, Cache: p.types})
 	if err != nil {
 		return fmt.Errorf("load %s: %w", h.Program, err)
 	}
@@ -229,6 +234,11 @@ func (p *Probes) Sight() Sight {
 	}
 	return s
 }
+
+// ResetReasons gives this kernel's names of enum sk_rst_reason, which change
+// between releases, in lower case and without their prefix. It is empty before
+// 6.10.
+func (p *Probes) ResetReasons() map[uint32]string { return p.reasons }
 
 // Memory returns what a reader needs. It is valid until Close.
 func (p *Probes) Memory() Memory { return p.memory }

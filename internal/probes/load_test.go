@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 )
 
 func requireBPF(t *testing.T) {
@@ -91,7 +92,7 @@ func TestMissingHook(t *testing.T) {
 		t.Fatal(err)
 	}
 	spec.Programs[lifetraceProgOnXmit].AttachTo = "no_such_tracepoint"
-	p := &Probes{}
+	p := &Probes{types: btf.NewCache()}
 	defer p.Close()
 	if err := p.createMaps(spec, o); err != nil {
 		t.Fatal(err)
