@@ -122,7 +122,7 @@ func TestRouting(t *testing.T) {
 		{"GET", "/users/", 404, "Cannot GET /users/"},
 		{"GET", "/users/1/2/3", 404, "Cannot GET /users/1/2/3"},
 		{"GET", "/p", 404, "Cannot GET /p"},
-		{"GET", "/<b>", 404, "Cannot GET /&lt;b&gt;"},
+		{"GET", "/<b>&'", 404, "Cannot GET /%3Cb%3E&amp;&#39;"},
 		{"POST", "/users", 200, "post"},
 		{"PUT", "/users/1/2", 200, "1+2"},
 		{"PATCH", "/p", 200, "patch"},
@@ -234,8 +234,8 @@ func TestErrorChain(t *testing.T) {
 		if got := told(); got != tt.told {
 			t.Errorf("%s: told %q, want %q", tt.path, got, tt.told)
 		}
-		if tt.want == ise && h.Get("X-Tag") != "" {
-			t.Errorf("%s: fields of the failed answer are sent: %v", tt.path, h)
+		if h.Get("X-Tag") != "1" {
+			t.Errorf("%s: what a layer has set is gone: %v", tt.path, h)
 		}
 	}
 	// An answer that has begun cannot become another one: the connection ends.
@@ -269,11 +269,12 @@ func TestBodyLayers(t *testing.T) {
 		{"/raw", "0123456789", nil, 200, "0123456789"},
 		{"/raw", "0123456789a", nil, 413, "too large"},
 		{"/raw", strings.Repeat("x", 100<<10), []string{chunked}, 413, "too large"},
-		{"/raw", "abc", []string{"Content-Encoding: gzip"}, 415, "encoding"},
+		{"/raw", "abc", []string{"Content-Encoding: br"}, 415, "encoding"},
+		{"/raw", strings.Repeat("x", 10<<10), []string{"Content-Encoding: gzip"}, 413, "too large"},
 		{"/raw", "abc", []string{"Content-Encoding: Identity"}, 200, "abc"},
 		{"/json", `{"a":[1,"b"]}`, []string{"Content-Type: application/json"}, 200, `{"a":[1,"b"]}`},
 		{"/json", ` [1]`, []string{"Content-Type: Application/JSON ; charset=utf-8"}, 200, `[1]`},
-		{"/json", "  ", []string{"Content-Type: application/json"}, 200, "null"},
+		{"/json", "  ", []string{"Content-Type: application/json"}, 400, "not an object"},
 		{"/json", `{"a":1}`, []string{"Content-Type: text/plain"}, 200, "null"},
 		{"/json", `{"a":`, []string{"Content-Type: application/json"}, 400, "unexpected end of JSON input"},
 		{"/json", `"a"`, []string{"Content-Type: application/json"}, 400, "not an object"},
@@ -346,10 +347,8 @@ func TestSetUpPanics(t *testing.T) {
 		"not a layer":    func() { a.Use(1) },
 		"a wrong func":   func() { a.Get("/", func() {}) },
 		"no slash":       func() { a.Get("a", named) },
-		"empty segment":  func() { a.Get("/a//b", named) },
 		"nameless":       func() { a.Get("/:", named) },
-		"half a segment": func() { a.Get("/a:b", named) },
-		"many":           func() { a.Get(strings.Repeat("/:a", 9), named) },
+		"an old path":    func() { a.Get("/a?", named) },
 	} {
 		func() {
 			defer func() {

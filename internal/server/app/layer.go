@@ -22,7 +22,15 @@ type Func func(req *Request, res *Response, next Next)
 // called only while there is an error.
 type ErrorFunc func(err error, req *Request, res *Response, next Next)
 
-// Layer is a layer with a name.
+// Layer is a layer with a name. What is passed as a layer may be a Layer, a Func,
+// an ErrorFunc, a function of their types, or one that cannot go on by itself:
+//
+//	func(*Request, *Response)
+//	func(*Request, *Response) error
+//	func(*Request, *Response, Next) error
+//
+// An error that one of those returns is next(err). A []any stands for the
+// layers in it.
 type Layer struct {
 	name    string
 	kind    stamp.LayerKind // 0: by where it is used
@@ -46,6 +54,20 @@ func layerOf(v any) Layer {
 		return Layer{name: nameOf(f), fn: f}
 	case func(*Request, *Response, Next):
 		return Layer{name: nameOf(f), fn: f}
+	case func(*Request, *Response):
+		return Layer{name: nameOf(f), fn: func(req *Request, res *Response, _ Next) { f(req, res) }}
+	case func(*Request, *Response) error:
+		return Layer{name: nameOf(f), fn: func(req *Request, res *Response, next Next) {
+			if err := f(req, res); err != nil {
+				next(err)
+			}
+		}}
+	case func(*Request, *Response, Next) error:
+		return Layer{name: nameOf(f), fn: func(req *Request, res *Response, next Next) {
+			if err := f(req, res, next); err != nil {
+				next(err)
+			}
+		}}
 	case ErrorFunc:
 		return Layer{name: nameOf(f), onError: f}
 	case func(error, *Request, *Response, Next):
