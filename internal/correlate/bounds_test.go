@@ -216,11 +216,6 @@ func TestOverdue(t *testing.T) {
 	if len(*out) != 0 {
 		t.Fatal("too early")
 	}
-	waiting := map[uint64]bool{}
-	c.Waiting(func(cookie uint64) { waiting[cookie] = true })
-	if !waiting[1] || !waiting[2] || len(waiting) != 2 {
-		t.Errorf("waiting: %v", waiting)
-	}
 	c.Advance(overdueAfter + 100)
 	if st := c.Stats(); len(*out) != 2 || st.Overdue != 2 || st.OpenConns != 0 {
 		t.Fatalf("%+v, %d emitted", st, len(*out))
@@ -230,7 +225,6 @@ func TestOverdue(t *testing.T) {
 			t.Errorf("%+v", tl)
 		}
 	}
-	c.Waiting(func(cookie uint64) { t.Errorf("%d waits", cookie) })
 }
 
 // A connection that was reset before accept4 is counted, not shown.

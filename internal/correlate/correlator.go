@@ -178,16 +178,6 @@ func (c *Correlator) ThreadMark(loop int, l mark.ThreadLane, m mark.Mark) {
 	t.add(m)
 }
 
-// Waiting calls f for each connection with an exchange that is over for the
-// server and waits for marks: its lanes are the ones to read next.
-func (c *Correlator) Waiting(f func(cookie uint64)) {
-	for _, k := range c.pending {
-		if !k.evicted {
-			f(k.cookie)
-		}
-	}
-}
-
 // loop returns a loop by its number, nil if that is out of bounds.
 func (c *Correlator) loop(n int) *loop {
 	if n < 0 || n >= maxLoops {

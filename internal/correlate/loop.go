@@ -11,6 +11,9 @@ import (
 type poll struct {
 	enter, ret      int64 // the server's stamps around it
 	wake, run, kret int64 // the kernel's marks inside it
+	// again is a wakeup after run: the thread had gone back to sleep if
+	// another run follows, and was still on a CPU if none does.
+	again int64
 	// doubt says why its last wakeup may not be known; 0 is no doubt.
 	doubt timeline.Reasons
 }
@@ -143,8 +146,12 @@ func (l *loop) pollAt(t int64) *poll {
 func (l *loop) thread(lane mark.ThreadLane, at int64) {
 	switch lane {
 	case mark.Wakeup:
-		if p := l.pollAt(at); p != nil {
-			p.wake = at // the last one before the return counts
+		switch p := l.pollAt(at); {
+		case p == nil:
+		case p.run == 0:
+			p.wake = at // the last one before it runs counts
+		default:
+			p.again = at
 		}
 	case mark.PollReturn:
 		if p := l.pollAt(at); p != nil {
@@ -153,7 +160,11 @@ func (l *loop) thread(lane mark.ThreadLane, at int64) {
 	case mark.Preempted:
 		l.off.push(offCPU{from: at})
 	case mark.Running:
-		if p := l.pollAt(at); p != nil && p.wake != 0 && at >= p.wake && p.run < p.wake {
+		switch p := l.pollAt(at); {
+		case p == nil:
+		case p.again != 0:
+			p.wake, p.run, p.again = p.again, at, 0
+		case p.wake != 0 && p.run == 0:
 			p.run = at
 		}
 		if o := l.off.last(); o != nil && o.to == 0 && o.from <= at {

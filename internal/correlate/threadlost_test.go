@@ -53,6 +53,30 @@ func TestWakeupDoubt(t *testing.T) {
 	}
 }
 
+// Of a poll the last sleep counts: the wakeup that ended it and the run that
+// came of it. A wakeup of a thread that is on a CPU ends no sleep.
+func TestWakeups(t *testing.T) {
+	for name, tc := range map[string]struct{ wakes, runs, want []int64 }{
+		"one":              {[]int64{30}, []int64{40}, []int64{30, 40}},
+		"back to sleep":    {[]int64{30, 60}, []int64{40, 70}, []int64{60, 70}},
+		"while on a CPU":   {[]int64{30, 60}, []int64{40}, []int64{30, 40}},
+		"twice before":     {[]int64{30, 35}, []int64{40}, []int64{35, 40}},
+		"without a wakeup": {nil, []int64{40}, []int64{0, 0}},
+	} {
+		l := pollsAt(1)
+		for _, at := range tc.wakes {
+			l.threads[mark.Wakeup].add(mark.Mark{At: at})
+		}
+		for _, at := range tc.runs {
+			l.threads[mark.Running].add(mark.Mark{At: at})
+		}
+		l.settle(1000)
+		if p := l.polls.at(0); p.wake != tc.want[0] || p.run != tc.want[1] {
+			t.Errorf("%s: woken at %d, running at %d, want %v", name, p.wake, p.run, tc.want)
+		}
+	}
+}
+
 // A thread that lost the CPU several times between two Advances got it back
 // each time.
 func TestPreemptedTwiceBetweenAdvances(t *testing.T) {
