@@ -65,8 +65,10 @@ int BPF_PROG(on_data_ready, const struct sock *sk)
 	return 0;
 }
 
-/* Step 3. */
-SEC("tp_btf/sched_wakeup")
+/* Step 3. Not sched_wakeup, which fires only when the thread is on a run queue:
+ * the way there may be an interrupt to a CPU that sleeps, which takes longer
+ * than all the rest and is part of waking the loop. */
+SEC("tp_btf/sched_waking")
 int BPF_PROG(on_wakeup, struct task_struct *p)
 {
 	woken(p);

@@ -57,7 +57,7 @@ type ThreadLane uint8
 
 // The lanes of a loop thread. The order is the order in bpf/lifetrace.h.
 const (
-	// Wakeup: the thread became runnable (sched_wakeup).
+	// Wakeup: somebody began to wake the thread (sched_waking).
 	Wakeup ThreadLane = iota
 	// Running: the scheduler put the thread on a CPU (sched_switch). Off is
 	// the CPU.

@@ -54,7 +54,7 @@ func Hooks() []Hook {
 		{"1", "TIMEOUT_INIT at the SYN", SockOps, lifetraceProgOnSyn, SeesSyn, false, "the SYN's instant is derived from the SYN-ACK round trip"},
 		{"2, 16", "inet_sock_set_state", TracepointBTF, lifetraceProgOnSetState, SeesConnection, true, "no connection is traced"},
 		{"2, 7", "sk_data_ready", TracepointBTF, lifetraceProgOnDataReady, SeesQueue | SeesRxReady, false, "accept queue depth, arrival of data"},
-		{"3", "sched_wakeup", TracepointBTF, lifetraceProgOnWakeup, SeesWakeup, false, "when epoll made the loop runnable"},
+		{"3", "sched_waking", TracepointBTF, lifetraceProgOnWakeup, SeesWakeup, false, "when epoll made the loop runnable"},
 		{"3", "sched_switch", TracepointBTF, lifetraceProgOnSwitch, SeesRunning, false, "when the loop got a CPU, and lost it"},
 		{"3, 4", "sys_exit", TracepointBTF, lifetraceProgOnSysExit, SeesSyscalls, false, "the kernel's own instants of epoll_wait's and accept4's return; the server's stamps stand in"},
 		{"7", "sock_recv_length", TracepointBTF, lifetraceProgOnRecv, SeesRxRead, false, "the kernel's own instant of recv; the server's stamps stand in"},

@@ -54,7 +54,7 @@ func (r *Reader) Stats(up func(point string) bool) []ProbeStat {
 		s.Read += t.Threads[l]
 		s.Lost += t.ThreadsLost[l]
 	}
-	wake := ProbeStat{Name: "sched_wakeup", Up: up("sched_wakeup")}
+	wake := ProbeStat{Name: "sched_waking", Up: up("sched_wakeup")}
 	thread(&wake, mark.Wakeup)
 	sched := ProbeStat{Name: "sched_switch", Up: up("sched_switch")}
 	thread(&sched, mark.Running)
