@@ -70,11 +70,11 @@ func New(o Options) *Collector {
 	return c
 }
 
-// The pauses between two drains: how long a timeline is late at most, against
-// how often an idle daemon wakes up.
+// The pauses between two drains. An idle drainer is woken by the first stamp; the
+// pause bounds how late it reads marks that no stamp comes with.
 const (
 	busyPause = time.Millisecond
-	idlePause = 10 * time.Millisecond
+	idlePause = 50 * time.Millisecond
 	idleAfter = 20 // drains that found nothing
 )
 
@@ -99,13 +99,13 @@ func (c *Collector) Run(ctx context.Context) {
 	})
 	// A thread of its own, which sleeps in the kernel while there is work: a Go
 	// timer would be seen late, by up to 10 ms, while all of Go's threads are
-	// busy. While there is none a timer will do, and costs a tenth: the Go
-	// runtime watches a thread that is in a system call. It stays
-	// locked, so that it ends with this goroutine and its priority with it.
+	// busy. It stays locked, so that it ends with this goroutine and its
+	// priority with it.
 	runtime.LockOSThread()
 	// It runs for microseconds and empties what busy loops fill: it must not
 	// wait for its turn behind them. Without the right to, it does.
 	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), drainNice)
+	idle := newIdler(c.o.Rings)
 	quiet := 0
 	var b *batch
 	for stop := false; !stop; {
@@ -128,7 +128,7 @@ func (c *Collector) Run(ctx context.Context) {
 		switch {
 		case stop:
 		case quiet > idleAfter:
-			time.Sleep(idlePause)
+			idle.wait(idlePause)
 		default:
 			sleep(busyPause)
 		}
@@ -136,6 +136,32 @@ func (c *Collector) Run(ctx context.Context) {
 	q.close()
 	applying.Wait()
 	c.WithJoin(func() { c.o.Join.Flush(clock.Now()) })
+}
+
+// idler sleeps until there is a stamp.
+type idler struct {
+	rings []*stamp.Ring
+	bell  chan struct{}
+	timer *time.Timer
+}
+
+func newIdler(rings []*stamp.Ring) *idler {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return &idler{rings, make(chan struct{}, 1), t}
+}
+
+// wait returns when a ring has a stamp, or after d.
+func (i *idler) wait(d time.Duration) {
+	for _, r := range i.rings {
+		r.Alert(i.bell)
+	}
+	i.timer.Reset(d)
+	defer i.timer.Stop()
+	select {
+	case <-i.bell:
+	case <-i.timer.C:
+	}
 }
 
 // sleep blocks the calling thread. A signal cuts it short, which is fine.

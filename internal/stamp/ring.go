@@ -28,6 +28,10 @@ type Ring struct {
 
 	_    [64]byte
 	tail atomic.Uint64
+
+	_ [64]byte
+	// bell is who waits for the next stamp; nil most of the time.
+	bell atomic.Pointer[chan struct{}]
 }
 
 // NewRing returns a ring for at least n stamps; 0 means 65536 (2.5 MiB).
@@ -76,6 +80,29 @@ func (r *Ring) Put(at int64, code Code, conn uint64, exchange uint32, aux uint16
 	}
 	*s = Stamp{At: at, Conn: conn, A: a, B: b, Exchange: exchange, Code: code, Aux: aux}
 	r.head.Store(h + 1)
+	if r.bell.Load() != nil {
+		r.ringBell()
+	}
+}
+
+// Alert has the next stamp, or a stamp that is unread now, send to c, once. A
+// channel that is full is left alone: somebody has rung already. It is for the
+// reader, which may then sleep for as long as there is nothing to read.
+func (r *Ring) Alert(c chan struct{}) {
+	r.bell.Store(&c)
+	// A stamp that came just before did not see the bell.
+	if r.head.Load() != r.tail.Load() {
+		r.ringBell()
+	}
+}
+
+func (r *Ring) ringBell() {
+	if c := r.bell.Swap(nil); c != nil {
+		select {
+		case *c <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // Now stores one stamp with the present time and returns that time.

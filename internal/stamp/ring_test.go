@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 func TestRingKeepsOrderAndCountsLoss(t *testing.T) {
@@ -96,6 +97,64 @@ func TestText(t *testing.T) {
 		if string(got) != want {
 			t.Errorf("text %q, want %q", got, want)
 		}
+	}
+}
+
+// The bell rings once, for the first stamp, and for one that is there already.
+func TestAlert(t *testing.T) {
+	r := NewRing(64)
+	bell := make(chan struct{}, 1)
+	rung := func() bool {
+		select {
+		case <-bell:
+			return true
+		default:
+			return false
+		}
+	}
+	r.Alert(bell)
+	if rung() {
+		t.Error("it rang for nothing")
+	}
+	r.Put(1, Request, 1, 0, 0, 0, 0)
+	if !rung() {
+		t.Error("it did not ring for a stamp")
+	}
+	r.Put(2, Request, 1, 0, 0, 0, 0)
+	if rung() {
+		t.Error("it rang twice")
+	}
+	r.Alert(bell)
+	if !rung() {
+		t.Error("it did not ring for a stamp that was there")
+	}
+	// Nobody takes it: the loop does not wait for that.
+	bell <- struct{}{}
+	r.Alert(bell)
+	r.Put(3, Request, 1, 0, 0, 0, 0)
+}
+
+// Whatever the interleaving, a reader that sleeps until the bell misses nothing.
+func TestAlertMissesNothing(t *testing.T) {
+	const n = 20_000
+	r := NewRing(1 << 15)
+	go func() {
+		for i := range n {
+			r.Put(int64(i), Request, 1, 0, 0, 0, 0)
+			if i%64 == 0 {
+				runtime.Gosched()
+			}
+		}
+	}()
+	bell := make(chan struct{}, 1)
+	for read := 0; read < n; {
+		r.Alert(bell)
+		select {
+		case <-bell:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("no bell after %d of %d", read, n)
+		}
+		read += r.Read(func(*Stamp) {})
 	}
 }
 
