@@ -147,7 +147,7 @@ func (l *loop) thread(lane mark.ThreadLane, at int64) {
 	switch lane {
 	case mark.Wakeup:
 		switch p := l.pollAt(at); {
-		case p == nil:
+		case p == nil || p.kret != 0: // not epoll's: it has returned
 		case p.run == 0:
 			p.wake = at // the last one before it runs counts
 		default:
@@ -161,7 +161,7 @@ func (l *loop) thread(lane mark.ThreadLane, at int64) {
 		l.off.push(offCPU{from: at})
 	case mark.Running:
 		switch p := l.pollAt(at); {
-		case p == nil:
+		case p == nil || p.kret != 0:
 		case p.again != 0:
 			p.wake, p.run, p.again = p.again, at, 0
 		case p.wake != 0 && p.run == 0:

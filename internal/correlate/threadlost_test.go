@@ -56,14 +56,20 @@ func TestWakeupDoubt(t *testing.T) {
 // Of a poll the last sleep counts: the wakeup that ended it and the run that
 // came of it. A wakeup of a thread that is on a CPU ends no sleep.
 func TestWakeups(t *testing.T) {
-	for name, tc := range map[string]struct{ wakes, runs, want []int64 }{
-		"one":              {[]int64{30}, []int64{40}, []int64{30, 40}},
-		"back to sleep":    {[]int64{30, 60}, []int64{40, 70}, []int64{60, 70}},
-		"while on a CPU":   {[]int64{30, 60}, []int64{40}, []int64{30, 40}},
-		"twice before":     {[]int64{30, 35}, []int64{40}, []int64{35, 40}},
-		"without a wakeup": {nil, []int64{40}, []int64{0, 0}},
+	for name, tc := range map[string]struct{ wakes, runs, returns, want []int64 }{
+		"one":              {[]int64{30}, []int64{40}, nil, []int64{30, 40}},
+		"back to sleep":    {[]int64{30, 60}, []int64{40, 70}, nil, []int64{60, 70}},
+		"while on a CPU":   {[]int64{30, 60}, []int64{40}, nil, []int64{30, 40}},
+		"twice before":     {[]int64{30, 35}, []int64{40}, nil, []int64{35, 40}},
+		"without a wakeup": {nil, []int64{40}, nil, []int64{0, 0}},
+		// The Go runtime may let the thread sleep between the system call's
+		// return and its caller's.
+		"after the return": {[]int64{30, 60}, []int64{40, 70}, []int64{50}, []int64{30, 40}},
 	} {
 		l := pollsAt(1)
+		for _, at := range tc.returns {
+			l.threads[mark.PollReturn].add(mark.Mark{At: at})
+		}
 		for _, at := range tc.wakes {
 			l.threads[mark.Wakeup].add(mark.Mark{At: at})
 		}
