@@ -278,11 +278,13 @@ func (d *daemon) announce(admin net.Addr) {
 		reachable(d.server.Addr()), plural(d.cfg.Loops, "loop"), d.server.Backlog())
 	fmt.Fprintf(d.out, "tracing   %s\n", d.kernel.summary())
 	fmt.Fprintf(d.out, "admin     http://%s  (/metrics, /api/v1/timelines)\n", admin)
-	fmt.Fprintf(d.out, "try       curl http://%s/users/42 && %s\n", reachable(d.server.Addr()), dumpCommand(admin.String()))
+	fmt.Fprintf(d.out, "try       curl http://%s/users/42 && %s\n", reachable(d.server.Addr()), dumpCommand(os.Args[0], admin.String()))
 }
 
-func dumpCommand(admin string) string {
-	c := "lifetrace dump --last 1"
+// dumpCommand is what to type: the program as it was called, which need not be
+// in the PATH.
+func dumpCommand(program, admin string) string {
+	c := program + " dump --last 1"
 	if admin != defaultAdmin {
 		c += " --admin " + admin
 	}
