@@ -170,13 +170,6 @@ func sleep(d time.Duration) {
 	_ = unix.Nanosleep(&ts, nil)
 }
 
-// Tick drains and applies once; now is CLOCK_MONOTONIC.
-func (c *Collector) Tick(now int64) {
-	b := &batch{}
-	c.drain(b, now, 0)
-	c.apply(b)
-}
-
 // drain fills a batch; queued is how much waits to be applied.
 func (c *Collector) drain(b *batch, now int64, queued int) {
 	c.reading.Lock()

@@ -357,22 +357,7 @@ func TestStampsNewerThanAdvance(t *testing.T) {
 	o, out := collect(Options{})
 	c := New(o)
 	at := int64(100)
-	for _, s := range []stamp.Stamp{
-		{Code: stamp.Accepted},
-		{Code: stamp.ParserAttached},
-		{Code: stamp.CallbackBegin, Aux: uint16(stamp.OnReadable)},
-		{Code: stamp.RecvReturn, A: 10, B: 10},
-		{Code: stamp.MessageBegin},
-		{Code: stamp.HeadersComplete, A: 10},
-		{Code: stamp.BodyComplete, A: 10},
-		{Code: stamp.Request},
-		{Code: stamp.HeadComposed, A: 200},
-		{Code: stamp.ResponseEnd},
-		{Code: stamp.Finish, B: 20},
-		{Code: stamp.SendBegin, B: 20},
-		{Code: stamp.SendReturn, A: 20, B: 20},
-		{Code: stamp.KeepAliveReset},
-	} {
+	for _, s := range wholeExchange() {
 		at += 100
 		s.At, s.Conn = at, 7
 		c.Stamp(0, &s)

@@ -9,10 +9,10 @@ import (
 	"github.com/lifetrace/lifetrace/internal/timeline"
 )
 
-// A connection without a slot has timelines of the server's stamps alone,
-// whether that is known before its exchanges or after them.
-func TestUntraced(t *testing.T) {
-	stamps := []stamp.Stamp{
+// wholeExchange is a connection's first exchange as a server stamps it, without
+// times and cookie.
+func wholeExchange() []stamp.Stamp {
+	return []stamp.Stamp{
 		{Code: stamp.Accepted},
 		{Code: stamp.ParserAttached},
 		{Code: stamp.CallbackBegin, Aux: uint16(stamp.OnReadable)},
@@ -28,6 +28,12 @@ func TestUntraced(t *testing.T) {
 		{Code: stamp.SendReturn, A: 20, B: 20},
 		{Code: stamp.KeepAliveReset},
 	}
+}
+
+// A connection without a slot has timelines of the server's stamps alone,
+// whether that is known before its exchanges or after them.
+func TestUntraced(t *testing.T) {
+	stamps := wholeExchange()
 	for known := range len(stamps) + 1 {
 		o, out := collect(Options{Kernel: AllSupport})
 		c := New(o)
